@@ -19,7 +19,7 @@ pub struct CircuitPolicy {
     /// The number of latest calls that count, from 1 to 64.
     pub window: u32,
     pub first_pause: Duration,
-    /// The pause doubles after each failed probe, up to this.
+    /// The pause doubles after each failed probe, up to this length.
     pub longest_pause: Duration,
 }
 
@@ -49,11 +49,11 @@ pub struct Circuit<R> {
 
 struct State<R> {
     phase: CircuitPhase,
-    /// One bit for each of the last calls, set if the call failed. The lowest bit is the newest call.
+    /// One bit for each of the last 64 calls, set if the call failed. The lowest bit is the newest call.
     results: u64,
     /// The end of the current or last pause.
     until: Option<Instant>,
-    /// The number of the last probe.
+    /// The number of the latest probe. Probes are numbered from 1.
     probe: u64,
     /// The number of failed probes since the circuit opened.
     failed_probes: u32,
@@ -94,6 +94,7 @@ impl<R: Clone> Circuit<R> {
         Self { policy, on_change: Box::new(on_change), state: Mutex::new(state) }
     }
 
+    /// Returns a pass if a call may be made now. After a pause, the first call gets the pass of the probe.
     pub fn enter(&self, now: Instant) -> Result<CircuitPass<'_, R>, CircuitOpen<R>> {
         let mut state = self.lock();
         if state.phase == CircuitPhase::Closed {
@@ -113,7 +114,8 @@ impl<R: Clone> Circuit<R> {
         }
     }
 
-    /// For how long calls will be refused, or `None` if the next one would pass. Zero while a probe is under way.
+    /// For how long calls are refused; `None` if the circuit is closed or its pause is over. Zero while a probe is
+    /// under way.
     pub fn refuses_for(&self, now: Instant) -> Option<Duration> {
         let state = self.lock();
         match state.phase {
@@ -123,7 +125,8 @@ impl<R: Clone> Circuit<R> {
         }
     }
 
-    /// Counts a failure that was detected after its call had ended. The next call may find the circuit open.
+    /// Counts a failure that was detected after its call had ended, if the circuit is closed. If enough calls have
+    /// failed, the next call opens the circuit and is refused.
     pub fn record_failure(&self, reason: R) {
         let mut state = self.lock();
         if state.phase == CircuitPhase::Closed {
@@ -186,7 +189,7 @@ impl<R> State<R> {
 }
 
 impl<R: Clone> CircuitPass<'_, R> {
-    /// Records how the call ended. A call that entered before the circuit opened does not count while it is open.
+    /// Records how the call ended. Unless the circuit is closed, only the result of the current probe counts.
     pub fn end(mut self, result: Result<(), R>, now: Instant) {
         let circuit = self.circuit;
         let probe = self.probe.take();
@@ -216,7 +219,7 @@ impl<R> Drop for CircuitPass<'_, R> {
             return;
         }
         let mut state = self.circuit.lock();
-        // After `close`, another call may be the probe by now.
+        // If `close` was called since this probe began, another call may be the probe now.
         if state.phase == CircuitPhase::HalfOpen && self.probe == Some(state.probe) {
             // The pause is over, so the next call may probe at once.
             state.phase = CircuitPhase::Open;
@@ -284,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_probe_does_not_speak_for_the_one_under_way() {
+    fn an_old_probe_does_not_decide_for_the_current_probe() {
         let circuit = first_failure();
         let now = Instant::now();
         let later = now + LONGEST;

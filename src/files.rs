@@ -13,7 +13,7 @@ const ABANDONED: Duration = Duration::from_secs(600);
 /// The extension of temporary files.
 const PART: &str = "part";
 
-/// Treats a missing file as `None`.
+/// Converts the error that a file does not exist to `None`.
 pub fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -22,7 +22,7 @@ pub fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// The entries of a folder, in no order; empty if the folder does not exist.
+/// The entries of a folder, in no particular order; empty if the folder does not exist.
 pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     there(fs::read_dir(folder))?.map_or(Ok(Vec::new()), Iterator::collect)
 }
@@ -39,7 +39,8 @@ pub fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
 
 /// Writes and syncs a temporary file in `folder`; returns its path.
 pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
-    // PIDs are not unique: containers may share a folder, and each container numbers its processes from 1.
+    // The name is random, because process IDs are not unique: containers may share a folder, and each container numbers
+    // its processes from 1.
     let part = folder.join(format!("{}.{PART}", uuid::Uuid::new_v4()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -56,7 +57,8 @@ pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
     Ok(part)
 }
 
-/// Removes temporary files of killed processes. It continues after an error and returns the first one.
+/// Removes the temporary files in a folder that killed processes left. Continues after an error and returns the first
+/// error.
 pub fn remove_abandoned(folder: &Path) -> io::Result<()> {
     let remove = |entry: &fs::DirEntry| {
         let Some(data) = there(entry.metadata())? else { return Ok(()) };

@@ -1,13 +1,14 @@
-//! Bytes as hexadecimal digits, in the form that all names and headers of PixColor use.
+//! Converts bytes to hexadecimal digits, and digits to bytes.
 
-/// Bytes in hexadecimal, in lower case.
+/// Writes bytes as hexadecimal digits in lower case.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
-/// Parses 64 hexadecimal digits as 32 bytes. Upper case is rejected, so that each hash has only one spelling.
+/// Parses 64 hexadecimal digits as 32 bytes; `None` for any other text. Upper case is rejected, too, so that each hash
+/// has only one spelling.
 pub fn unhex(text: &str) -> Option<[u8; 32]> {
     let digit = |c: u8| match c {
         b'0'..=b'9' => Some(c - b'0'),

@@ -1,6 +1,6 @@
 //! PixColor: a self-hosted gateway that colours black-and-white photographs.
 //!
-//! Each module imports only from modules below it; `ARCHITECTURE.md` lists the order.
+//! Each module imports only from modules below it in the table of `ARCHITECTURE.md`.
 
 #![forbid(unsafe_code)]
 

@@ -69,7 +69,7 @@ impl Tasks {
 
 /// Runs blocking work in a thread of its own. Its log messages carry the current request's id. Shutdown does not wait
 /// for it: call it from a task that awaits the result, or use [`Tasks::spawn_blocking`].
-#[allow(clippy::disallowed_methods, reason = "the one place that passes the request's span on")]
+#[allow(clippy::disallowed_methods, reason = "this wrapper enters the request's span in the blocking thread")]
 pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,

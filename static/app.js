@@ -31,9 +31,9 @@ const state = {
   /** "side" (both prints) or "wipe" (the slider); `split` is the share of the original shown, in per cent. */
   view: phone.matches ? "wipe" : "side",
   split: 50,
-  /** Whether a file is being held over the page. */
+  /** Whether a file is being dragged over the page. */
   dragging: false,
-  /** The section with the costs so far, newer than the one that is shown. */
+  /** A newer copy of the section with the costs so far, which replaces the shown section; null if there is none. */
   spent: null,
   /** The API key, stored while the tab is open; empty if there is none. */
   key: sessionStorage.getItem("key") ?? "",
@@ -65,7 +65,7 @@ function waiting() {
   return seconds > 0 ? `You can try again in ${count(seconds, "second")}.` : "";
 }
 
-/** The text for screen readers: one announcement per phase, without running numbers. */
+/** The text for screen readers: one announcement per phase, without numbers that change during the phase. */
 function news() {
   switch (state.phase) {
     case "offered": return `It would cost ${price(first())}. Nothing has been sent yet.`;
@@ -73,7 +73,7 @@ function news() {
     case "colouring": return "The photograph has arrived and is being coloured.";
     case "receiving": return "Receiving the coloured photograph.";
     case "done": return `Done: ${state.result.damage ? `the file is damaged. ${state.result.damage} ` : ""}${state.result.facts.map(([term, value]) => `${term} ${value}`).join(", ")}.`;
-    // The problem itself is an alert.
+    // Screen readers read the problem itself, because its element has the role `alert`.
     case "failed": return state.problem.again && !waiting() ? "You can try again now." : "";
     default: return "";
   }
@@ -198,7 +198,7 @@ async function send() {
   xhr.send(file);
 }
 
-/** The SHA-256 of a file. Browsers compute it only on https and on localhost. */
+/** The SHA-256 of a file; undefined if the browser does not compute it, as on pages without HTTPS except localhost. */
 async function fingerprint(file) {
   try {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
@@ -215,7 +215,7 @@ async function measure() {
   return shown ? { width: image.naturalWidth, height: image.naturalHeight } : {};
 }
 
-/** The cached result of the photograph, which saves the upload. */
+/** Fetches the cached result, so that the photograph need not be uploaded; null if there is none. */
 async function fetchCached(asked, signal) {
   try {
     const address = `/v1/results/sha256/${state.estimate.sha256}?${asked}`;

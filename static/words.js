@@ -1,4 +1,4 @@
-// Formats amounts, prices and names, so that every part of the page words them in the same way.
+// Formats amounts, prices and names, so that every part of the page writes them in the same way.
 
 export const number = (value, digits = 0) => value.toLocaleString("en-GB", { maximumFractionDigits: digits });
 export const percent = (part) => `${Math.floor(part * 100)} %`;
@@ -44,7 +44,7 @@ export function downloadName(name, type) {
   return `${stem}-coloured.${extension}`;
 }
 
-/** "decode;dur=3.1, provider;dur=80" as "decode 3 ms, provider 80 ms". */
+/** "decode;dur=3.1, provider;dur=80" becomes "decode 3 ms, provider 80 ms". */
 export function steps(timing) {
   return (timing ?? "").split(",").flatMap((step) => {
     const [, name, milliseconds] = step.match(/^\s*([\w-]+);.*?dur=([\d.]+)/) ?? [];

@@ -4,7 +4,7 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, RgbImage};
 use pixcolor::photo::Limits;
 
-/// Name, width, height.
+/// Name, width and height of the photographs.
 pub const SIZES: [(&str, u32, u32); 3] = [("1MP", 1155, 866), ("12MP", 4000, 3000), ("50MP", 8160, 6120)];
 
 /// Limits that admit the largest of [`SIZES`].

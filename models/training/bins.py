@@ -45,7 +45,7 @@ class SoftEncoding:
 
 
 def class_weights(prior: Tensor, mix: float = 0.5, most: float = 8.0) -> Tensor:
-    """Weights that make rare colours count (equation 4). Their mean over the prior is 1.
+    """Class weights that are larger for rarer colours (equation 4). Their mean over the prior is 1.
 
     `mix` is the paper's lambda. No weight is above `most` before the last scaling.
     """
@@ -56,9 +56,9 @@ def class_weights(prior: Tensor, mix: float = 0.5, most: float = 8.0) -> Tensor:
 
 
 def rebalanced_cross_entropy(logits: Tensor, bins: Tensor, shares: Tensor, weights: Tensor, shown: Tensor) -> Tensor:
-    """Mean cross-entropy against a soft encoding, each pixel weighted by its nearest bin's weight.
+    """Mean cross-entropy against a soft encoding, in which each pixel has the weight of its nearest bin.
 
-    `shown` (`B x H x W`, 0 to 1) is the share of each pixel that counts.
+    `shown` (`B x H x W`, 0 to 1) says how much of each pixel counts.
     """
     each = logits.logsumexp(1) - (logits.gather(1, bins) * shares).sum(1)
     return (each * weights[bins[:, 0]] * shown).sum() / shown.sum()

@@ -13,9 +13,9 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 def to_lightness(rgb: np.ndarray, random: np.random.Generator, odd_film: float) -> np.ndarray:
-    """L* / 100 of `H x W x 3` 8-bit sRGB; with probability `odd_film`, as a film of other sensitivity records it.
+    """L* / 100 of `H x W x 3` 8-bit sRGB. With probability `odd_film`, as on film of another spectral sensitivity.
 
-    Early film is blind to red and over-sensitive to blue: pale skies, dark lips.
+    Early film is insensitive to red and too sensitive to blue, so skies become pale and lips dark.
     """
     value = rgb.astype(np.float32) / 255
     linear = np.where(value > 0.04045, ((value + 0.055) / 1.055) ** 2.4, value / 12.92)
@@ -50,7 +50,7 @@ def degrade(light: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray,
 
 
 def _tone(light: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Exposure, contrast and base fog: some prints keep half of the scale or less."""
+    """Changes exposure, contrast and base fog. Some prints keep only half of the tonal range or less."""
     contrast = random.uniform(0.45, 0.8) if random.random() < 0.25 else random.uniform(0.8, 1.15)
     lift = random.uniform(0, 1 - contrast) if contrast < 1 else random.uniform(1 - contrast, 0)
     return light.clip(0, 1) ** np.exp(random.uniform(-0.3, 0.3)) * contrast + lift

@@ -59,7 +59,7 @@ def stretched(lightness: Tensor, span: float) -> Tensor:
 
 
 class Colour:
-    """An exported network, which computes the ab of a picture's lightness."""
+    """An exported network. Called with the lightness of a picture, it returns ab."""
 
     def __init__(self, file: Path, size: int, flip: bool, contrast: float = 0) -> None:
         options = onnxruntime.SessionOptions()

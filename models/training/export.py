@@ -23,7 +23,7 @@ from network import Colouriser
 
 OPSET = 17
 SMALL = 64
-"""Constants of fewer values, such as sizes and paddings, stay at 32 bits, because 16 bits would save nothing."""
+"""Constants with fewer values than this, such as sizes, stay at 32 bits, because 16 bits would save nothing."""
 
 
 class Exported(nn.Module):
@@ -90,7 +90,7 @@ def merge_padding(model: onnx.ModelProto) -> None:
     pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     for conv in [node for node in graph.node if node.op_type == "Conv" and node.input[0] in pads]:
         pad = pads[conv.input[0]]
-        # [before, after] of N, C, H, W; a convolution wants [top, left, bottom, right].
+        # [before, after] of N, C, H, W; a convolution expects [top, left, bottom, right].
         amounts = constants[pad.input[1]].tolist()
         own = next(attribute for attribute in conv.attribute if attribute.name == "pads")
         own.ints[:] = [a + b for a, b in zip(own.ints, amounts[2:4] + amounts[6:8], strict=True)]
@@ -102,7 +102,7 @@ def merge_padding(model: onnx.ModelProto) -> None:
 
 
 def halve(model: onnx.ModelProto) -> None:
-    """Stores the weights as 16-bit floats, each with a cast to 32 bits behind it."""
+    """Stores the weights as 16-bit floats, each followed by a cast to 32 bits."""
     graph = model.graph
     casts = []
     for index, weight in enumerate(graph.initializer):

@@ -22,14 +22,14 @@ class Score:
 
 
 def colourfulness(srgb: np.ndarray) -> float:
-    """Hasler and Suesstrunk 2003, equation 1, of `H x W x 3` in 0 to 1, in 8-bit levels."""
+    """Colourfulness by equation 1 of Hasler and Suesstrunk 2003, in 8-bit levels, of `H x W x 3` from 0 to 1."""
     r, g, b = (srgb * 255).reshape(-1, 3).T
     rg, yb = r - g, (r + g) / 2 - b
     return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
 
 
 def psnr(srgb: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of sRGB in 0 to 1, at most 60, about the error of rounding to 8 bits."""
+    """Peak signal-to-noise ratio in dB of sRGB from 0 to 1. It is at most 60, about what rounding to 8 bits causes."""
     return float(-10 * np.log10(max(np.mean((srgb - truth) ** 2), 1e-6)))
 
 
@@ -37,7 +37,7 @@ def score(lab: np.ndarray, srgb: np.ndarray, true_lab: np.ndarray, truth: np.nda
     """Scores a picture (`H x W x 3` each) against the truth; `weights` (`H x W`) rebalance its pixels by class."""
     error = np.linalg.norm((lab - true_lab)[..., 1:], axis=-1)
     within = np.arange(-0.5, MOST + 1)
-    # An error counts at every whole threshold that is not below it.
+    # A pixel counts at every whole threshold that is at least its error.
     at = np.ceil(error)
 
     def curve(weight: np.ndarray) -> np.ndarray:

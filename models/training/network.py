@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STEM = 32
-# Expansion, channels, repeats, stride and kernel of each stage.
+# The expansion, channels, repeats, stride and kernel size of each stage.
 STAGES = [
     (1, 16, 1, 1, 3),
     (6, 24, 3, 2, 3),
@@ -23,7 +23,7 @@ STAGES = [
     (6, 352, 1, 1, 3),
 ]
 SKIPS = {3: 24, 6: 48, 14: 120}
-"""Channels after the last block at a quarter, an eighth and a sixteenth, by the number of that block."""
+"""The channels after the last block at a quarter, an eighth and a sixteenth of the size. The keys number the blocks."""
 WIDTHS = (192, 128, 96)
 """Channels of the decoder at a sixteenth, an eighth and a quarter of the size."""
 

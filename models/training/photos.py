@@ -56,7 +56,7 @@ def _in_name_order(source: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def decode(data: bytes, short: int) -> np.ndarray:
-    """A picture's pixels `H x W x 3`, its short side at most `short`, its long side at most 1.5 times that."""
+    """The pixels `H x W x 3` of a picture, scaled down to a short side of at most `short` and cropped to `LONG`."""
     picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
     width, height = picture.size
     least = min(width, height)
@@ -84,7 +84,7 @@ class Cache:
         return self._pixels[photo.offset :][:size].reshape(photo.height, photo.width, 3)
 
     def part(self, held_out: bool) -> list[Photo]:
-        """The photographs that are, or are not, held out."""
+        """The photographs that are held out, or those that are not."""
         return [photo for photo in self.photos if photo.held_out == held_out]
 
 

@@ -17,12 +17,12 @@ LEAST = 0.6
 WORN = 0.7
 """Share of crops that are degraded."""
 ODD_FILM = 0.15
-"""Share of crops as recorded by film with another spectral sensitivity."""
+"""Share of crops that are converted to grey as if by a film with another spectral sensitivity."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`rgb` (`B x 3 x S x S`, 8 bits) in colour, `lightness` (`B x 1 x S x S`, 0 to 100) as the network gets it."""
+    """Crops: `rgb` (`B x 3 x S x S`, 8 bits) is the target, `lightness` (`B x 1 x S x S`, 0 to 100) the input."""
 
     rgb: Tensor
     lightness: Tensor
@@ -31,7 +31,7 @@ class Batch:
 
 
 def draw_weights(photos: list[Photo], table: Path | None) -> np.ndarray:
-    """The probability of drawing each photograph, by a TOML table of name prefixes. The longest match counts."""
+    """The probability of drawing each photograph, by a TOML table of name prefixes. The longest matching one counts."""
     rules = tomllib.loads(table.read_text()) if table else {}
     longest_first = sorted(rules.items(), key=lambda rule: -len(rule[0]))
     weight = [next((w for start, w in longest_first if p.name.startswith(start)), 1.0) for p in photos]
@@ -39,7 +39,7 @@ def draw_weights(photos: list[Photo], table: Path | None) -> np.ndarray:
 
 
 class Batches(Dataset):
-    """All batches: the index is the step."""
+    """All batches, by the number of the training step."""
 
     def __init__(self, cache: Cache, weights: np.ndarray, size: int, side: int, seed: int) -> None:
         self.cache, self.size, self.side, self.seed = cache, size, side, seed

@@ -33,7 +33,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def photographs(file: Path, count: int) -> tuple[list[bytes], tuple[int, int]]:
-    """Grey JPEGs of the photograph at one megapixel, each different, so that none is cached; their height and width."""
+    """Grey JPEGs of the photograph at one megapixel, each different, so that none is cached, and their
+    height and width."""
     picture = Image.open(file).convert("L")
     scale = (PIXELS / (picture.width * picture.height)) ** 0.5
     width, height = round(picture.width * scale), round(picture.height * scale)

@@ -27,7 +27,7 @@ from samples import Batch, Batches, draw_weights
 RATE_ENCODER, RATE_DECODER = 1.5e-4, 6e-4
 WARM_UP = 100
 AVERAGE = 0.998
-"""The share of the old running average in the new one, at each step."""
+"""The weight of the old running average in the new one, at each step."""
 PRIOR_FROM = 1500
 """The number of photographs from which the frequency of each bin is estimated."""
 
@@ -80,7 +80,7 @@ def follow(average: Colouriser, network: Colouriser, step: int) -> None:
 
 
 def save(file: Path, state: dict) -> None:
-    """Writes a checkpoint whole or not at all."""
+    """Writes a checkpoint atomically."""
     part = file.with_suffix(".part")
     torch.save(state, part)
     part.replace(file)

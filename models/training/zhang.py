@@ -1,4 +1,4 @@
-"""Writes the published colourisers of Zhang et al. as ONNX. The files of their weights are needed.
+"""Writes the published colourisers of Zhang et al. as ONNX. It needs the files with the authors' weights.
 
     python zhang.py eccv16 colorization_release_v2-9b330a0b.pth eccv16.onnx
     python zhang.py siggraph17 siggraph17-df00044c.pth siggraph17.onnx
@@ -22,7 +22,8 @@ SIDE = 256
 
 
 def _stage(channels: list[int], dilation: int = 1, stride: int = 1, before: bool = False) -> nn.Sequential:
-    """Convolutions, each with a ReLU, the last with `stride`, then a normalisation; `before`: a ReLU comes first."""
+    """Convolutions, each followed by a ReLU, then a normalisation. The last convolution has `stride`. `before` adds a
+    first ReLU."""
     layers: list[nn.Module] = [nn.ReLU()] if before else []
     for index, (inputs, outputs) in enumerate(zip(channels, channels[1:], strict=False), 2):
         last = stride if index == len(channels) else 1

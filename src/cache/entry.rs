@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0   4  "PXC" and the version of this format, 1
-//! 4   4  the kind of key, in ASCII, truncated or padded with spaces
+//! 4   4  the kind of entry, in ASCII, truncated or padded with spaces
 //! 8  32  the key's subject
 //! 40 32  the key's variant
 //! 72  8  creation time: milliseconds since 1970, little endian
@@ -11,8 +11,8 @@
 //! 120    the value
 //! ```
 //!
-//! The header contains the key, so an entry in the wrong place is a miss. The digest covers everything, so a damaged
-//! entry is a miss.
+//! The header contains the key, so an entry in the wrong place is a miss. The digest covers the other fields and the
+//! value, so a damaged entry is a miss.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -26,12 +26,12 @@ use super::{CacheKey, Entry};
 /// Length of the header in bytes.
 pub const HEADER: usize = 120;
 
-/// Bytes of the header that the digest covers.
+/// Number of bytes at the start of the header that the digest covers.
 const SIGNED: usize = 88;
 
 const MAGIC: &[u8; 4] = b"PXC\x01";
 
-/// Why a file contains no valid entry.
+/// Why no entry could be read from a file.
 #[derive(Debug)]
 pub enum ReadError {
     Io(io::Error),
@@ -83,7 +83,7 @@ pub fn open(bytes: &Bytes, key: &CacheKey) -> Result<Entry, &'static str> {
 
 const CUT_SHORT: &str = "it ends too early";
 
-/// The header of an entry, which belongs to the expected key.
+/// A header that belongs to the expected key and matches the size of the file.
 struct EntryHeader<'h> {
     header: &'h [u8; HEADER],
     made: u64,
@@ -91,7 +91,7 @@ struct EntryHeader<'h> {
 }
 
 impl<'h> EntryHeader<'h> {
-    /// Parses a header; `size` includes the value.
+    /// Parses and checks a header. `size` is the length of the header and the value together, in bytes.
     fn read(header: &'h [u8; HEADER], key: &CacheKey, size: u64) -> Result<Self, &'static str> {
         let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let (made, length) = (number(72), number(80));

@@ -12,7 +12,7 @@ pub type CacheSubject = [u8; 32];
 /// All entries about a subject can be listed and removed without knowing the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CacheKey {
-    /// The fingerprint of an upload, a pixel key, or the digest of a rendition.
+    /// The fingerprint of an upload, a pixel key, or the digest of an encoded image.
     pub subject: CacheSubject,
     pub kind: EntryKind,
     /// SHA-256 of everything else that the entry depends on.
@@ -47,7 +47,7 @@ impl EntryKind {
 }
 
 impl CacheKey {
-    /// Parses a file name.
+    /// Parses a file name; `None` if it is not the name of an entry.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (hashes, kind) = name.split_once('.')?;
         let (subject, variant) = hashes.split_once('-')?;

@@ -13,7 +13,8 @@ use super::{
     Cache, CacheError, CacheEvent, CacheKey, CacheObserver, CacheSubject, Entry, Hit, Tier, TierStats,
 };
 
-/// The overhead of an entry: keys, counters, queues, the timer of its expiry. Measured with 200,000 small entries.
+/// The overhead of an entry, in bytes: keys, counters, queues, the timer of its expiry. Measured with 200,000 small
+/// entries.
 const OVERHEAD: u64 = 500;
 
 /// The unit of moka's weights in bytes. The weights have 32 bits. In this unit, even the largest entry weighs far less
@@ -28,7 +29,7 @@ pub struct MemoryCache {
 }
 
 impl MemoryCache {
-    /// A cache of this many bytes with this time to live.
+    /// Creates a cache with this size limit in bytes and this time to live.
     pub fn new(max_bytes: u64, ttl: Option<Duration>, observer: Arc<dyn CacheObserver>) -> Self {
         let eviction_observer = observer.clone();
         let values = Moka::builder()
@@ -46,7 +47,8 @@ impl MemoryCache {
         Self { values, ttl, observer }
     }
 
-    /// Runs moka's pending work. Without this call, moka enforces the bound only after 64 new entries.
+    /// Runs moka's pending work, then reports and returns the size. Without this call, moka enforces the size limit
+    /// only after 64 new entries.
     async fn settle(&self) -> TierStats {
         self.values.run_pending_tasks().await;
         let (entries, bytes) = (self.values.entry_count(), self.values.weighted_size() * UNIT);

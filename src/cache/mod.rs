@@ -1,8 +1,8 @@
 //! The cache: stores bytes under keys and knows nothing of images or credit.
 //!
 //! The trait `Cache` has one implementation per file: `memory`, `disk`, `objects` for a bucket that many machines
-//! share, and `tiered`, which combines them and turns their failures into warnings. All of them pass one conformance
-//! suite (`tests/cache`).
+//! share, and `tiered`, which combines them and turns failures of lookups and writes into warnings. Each implementation
+//! must pass the conformance suite (`tests/cache`).
 
 mod disk;
 mod entry;
@@ -32,10 +32,10 @@ pub trait Cache: Send + Sync {
     /// Looks an entry up; `None` is a miss. Expired and damaged entries are misses.
     async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError>;
 
-    /// Stores an entry in place of an older one with the same key. After `put` has returned, every process that shares
-    /// the cache finds the entry, if it was stored and no [`BackgroundWrites`] are pending. A cache with a time-out
-    /// returns within it. `Ok` does not guarantee that the entry was stored: one that is too large or expired may be
-    /// skipped.
+    /// Stores an entry in place of an older one with the same key. If the entry was stored, every process that shares
+    /// the cache finds it after `put` has returned, or, with [`BackgroundWrites`], after the background write has
+    /// ended. A cache with a time-out returns within that time-out. `Ok` does not guarantee that the entry was stored:
+    /// an entry that is too large or expired may be skipped.
     async fn put(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError>;
 
     /// Removes an entry; returns whether it existed.
@@ -47,8 +47,8 @@ pub trait Cache: Send + Sync {
     /// Removes everything.
     async fn clear(&self) -> Result<(), CacheError>;
 
-    /// Removes expired entries, counts the entries again, because other processes may have changed them, and returns
-    /// their number and size by tier, the fastest first. Must be called periodically.
+    /// Removes expired entries and counts the remaining ones, because other processes may have added or removed some.
+    /// Returns the number and size of the entries of each tier, the fastest tier first. Must be called periodically.
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError>;
 }
 
@@ -56,7 +56,7 @@ pub trait Cache: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub bytes: Bytes,
-    /// When the entry was made; in every tier, the time to live begins here.
+    /// When the entry was made. In every tier, the time to live begins at this time.
     pub made: SystemTime,
 }
 
@@ -66,7 +66,7 @@ impl Entry {
         Self { bytes, made: SystemTime::now() }
     }
 
-    /// The remaining time to live; zero if it has expired.
+    /// The remaining time to live; zero if the entry has expired.
     fn left(&self, ttl: Duration) -> Duration {
         // After the clock was set back, the creation time may be in the future. Such an entry counts as new.
         ttl.saturating_sub(self.made.elapsed().unwrap_or_default())
@@ -133,7 +133,7 @@ pub enum CacheEvent {
     Damaged,
     /// A lookup failed.
     ReadError,
-    /// Storing or removing an entry failed.
+    /// Storing an entry failed.
     WriteError,
 }
 
@@ -153,7 +153,7 @@ impl CacheEvent {
     }
 }
 
-/// Receives events; must be quick.
+/// Receives events. Its methods must return quickly.
 pub trait CacheObserver: Send + Sync {
     fn event(&self, tier: Tier, event: CacheEvent);
 
@@ -184,7 +184,7 @@ pub enum CacheError {
     Paused {
         /// As `s3://bucket/prefix`.
         store: String,
-        /// The rest of the pause.
+        /// The remaining time of the pause.
         left: Duration,
         /// The last failure.
         why: String,

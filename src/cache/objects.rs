@@ -1,9 +1,9 @@
 //! A cache in a bucket that several machines share, over the S3 protocol.
 //!
-//! An entry is the object `PREFIX/SUBJECT/VARIANT.KIND`, in the format of a file on disk, and is checked like one. A
-//! slow or failed bucket must delay a request by a bounded time only: each request to it has a time-out, and after a
-//! failure the circuit opens for a while. The bucket's own lifecycle rules bound its size; only the time to live is
-//! checked here.
+//! An entry is the object `PREFIX/SUBJECT/VARIANT.KIND`, in the same format as a file of the disk cache, and is checked
+//! in the same way. A slow or failed bucket must delay a client's request by a bounded time only: each request to the
+//! bucket has a time-out, and after a failure the circuit opens for a while. The bucket's own lifecycle rules bound its
+//! size; only the time to live is checked here.
 //!
 //! `put` waits for the response to its `PUT` request. From then on, S3 returns the object to every reader
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>).
@@ -31,13 +31,13 @@ use crate::circuit::{Circuit, CircuitPhase, CircuitPolicy};
 use crate::hex::hex;
 use crate::tasks;
 
-/// Maximum size of an object to read, in bytes: far above any rendition.
+/// Maximum size of an object that is read or written, in bytes: far above any rendition.
 const MOST: u64 = 1 << 30;
 
 /// How long the circuit stays open after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a failed request is retried within its time-out.
+/// Maximum number of retries of a failed request, within its time-out.
 const RETRIES: usize = 2;
 
 /// Time-out for each request that lists objects or removes several. No client waits for these requests.
@@ -52,7 +52,7 @@ pub struct BucketOptions {
     pub bucket: String,
     /// The prefix of all object names; may be empty.
     pub prefix: String,
-    /// The URL of the store; `None` is AWS in the region.
+    /// The URL of the store; `None` means Amazon S3 in `region`.
     pub endpoint: Option<String>,
     /// The region for signing requests.
     pub region: String,
@@ -73,8 +73,8 @@ pub enum Credentials {
         /// The token of a temporary key.
         token: Option<SecretString>,
     },
-    /// The role of this machine or container. It is found with these settings of AWS's tools (names and values), or
-    /// with the metadata service if there are none.
+    /// The role of this machine or container. Its credentials are fetched from where these settings of AWS's tools
+    /// (names and values) say, or, without such settings, from the metadata service.
     Role(Vec<(String, String)>),
 }
 
@@ -90,8 +90,8 @@ pub struct BucketCache {
 }
 
 impl BucketCache {
-    /// Prepares access to a bucket; sends no request. `client` sends later requests. It must not decompress responses,
-    /// because that would hide the size of objects.
+    /// Prepares access to a bucket; sends no request. `client` sends later requests. This client must not decompress
+    /// responses, because that would hide the size of objects.
     pub fn open(
         options: BucketOptions,
         client: reqwest::Client,
@@ -183,7 +183,7 @@ impl BucketCache {
         }
     }
 
-    /// Makes a request unless the circuit is open.
+    /// Makes a request unless the circuit is open, and reports the outcome to the circuit.
     async fn unless_paused<T>(
         &self,
         work: impl Future<Output = Result<T, CacheError>>,
@@ -336,7 +336,7 @@ async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) 
     tasks::spawn_blocking(work).await.map_err(|_| CacheError::Stopped)
 }
 
-/// Makes requests with our common HTTP client.
+/// Makes requests with the HTTP client that it contains.
 #[derive(Debug)]
 struct Connector(reqwest::Client);
 
@@ -370,7 +370,7 @@ fn words(error: &Error) -> String {
             while let Some(source) = innermost.source() {
                 innermost = source;
             }
-            // Text after a `<` is left out, because it may be the error page of a proxy.
+            // Text after a `<` or a line break is left out, because it may be the error page of a proxy.
             innermost
                 .to_string()
                 .split(['<', '\n'])

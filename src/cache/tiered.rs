@@ -1,12 +1,12 @@
 //! Combines caches, the fastest first, and handles their failures.
 //!
-//! An entry found in a slower tier is copied to the faster ones. If a tier fails, it is skipped: a full disk may cost
-//! credit later, but fails no request. Every failure is counted, and at most one a minute is logged. So `get` and `put`
-//! never return an error here. The operations of operators (`remove`, `list`, `clear`) do fail if a tier fails. Without
-//! any tier, nothing is cached.
+//! An entry found in a slower tier is copied to the faster ones. A tier that fails is skipped, so `get` and `put` never
+//! return an error here: a full disk may cost credit later, but it fails no request. Every failure is counted. For each
+//! tier, at most one failed read and one failed write per minute are logged. The other operations (`remove`, `list`,
+//! `clear`, `sweep`) fail if a tier fails. Without any tier, nothing is cached.
 //!
-//! A shared tier is slow to write to. If other machines wait for an entry, `put` waits, too; otherwise a task writes
-//! it in the background ([`BackgroundWrites`]).
+//! Writing to a shared tier is slow. With [`BackgroundWrites`], a task does it, and `put` does not wait for the task.
+//! Without them, when `put` returns, other machines can read the entry.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ struct CacheLevel {
     writes: RepeatedFailure,
 }
 
-/// Writes to shared tiers in tasks that shutdown waits for, while `put` returns at once.
+/// Writes to shared tiers in tasks that shutdown waits for, so that `put` does not wait for these tiers.
 pub struct BackgroundWrites {
     tasks: Tasks,
     slots: Arc<Semaphore>,
@@ -55,7 +55,7 @@ impl BackgroundWrites {
 }
 
 impl TieredCache {
-    /// Combines caches, the fastest first. Without `behind`, `put` waits for shared tiers, too: when it returns,
+    /// Combines caches, the fastest first. Without `behind`, `put` waits for shared tiers, too: when `put` returns,
     /// other machines can read the entry, if it could be stored.
     pub fn new(
         tiers: Vec<(Tier, Arc<dyn Cache>)>,
@@ -187,12 +187,13 @@ impl Cache for TieredCache {
     }
 }
 
-/// A continuing failure, which is logged once a minute with the number of failures since the last message.
+/// A continuing failure, which is logged at most once a minute with the number of failures since the last message.
 #[derive(Default)]
 struct RepeatedFailure(Mutex<(Option<Instant>, u64)>);
 
 impl RepeatedFailure {
-    /// Counts a failure, or calls `warn` with the number of earlier failures that were not logged.
+    /// Calls `warn` with the number of failures since the last message that were not logged. If that message is less
+    /// than [`WARN_EVERY`] old, only counts the failure.
     fn warn(&self, warn: impl FnOnce(u64)) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, unsaid) = &mut *state;

@@ -100,7 +100,7 @@ async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> R
             say(running(&places));
         }
         Args::Rm { pictures } => {
-            // Reads all pictures before the first removal, so that a wrong argument removes nothing.
+            // Reads all pictures before the first removal, so that nothing is removed if one argument is wrong.
             let known = pictures.iter().map(|text| picture(text, limits)).collect::<Result<Vec<_>, _>>()?;
             let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(", ");
             let running = running(&places);
@@ -117,8 +117,8 @@ async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> R
             say(format_args!("{names}: {forgotten} entries are removed"));
             if !unknown.is_empty() {
                 say(format_args!(
-                    "The cache has no pixels for {}. If its colour is still in the cache, it can be found by the \
-                     picture's pixels only: give the picture's file instead of its SHA-256.",
+                    "The cache has no pixels for {}. The colour of such a picture may still be in the cache, and only \
+                     the picture's pixels can find it: give the picture's file instead of its SHA-256.",
                     unknown.join(", ")
                 ));
             }

@@ -133,7 +133,7 @@ fn finish(
             let credits = progress.credits;
             let unknown = match progress.cut_off {
                 0 => "",
-                _ => ", and may charge for those that were cut off: `pixcolor usage --gateway` shows it",
+                _ => ", and may charge for those that were cut off: see `pixcolor usage --gateway`",
             };
             format!("the gateway charged {credits} credits for those that were coloured{unknown}")
         }
@@ -282,7 +282,7 @@ impl ColorizeJob {
             let limit = limits.upload_bytes;
             return Err(format!("the file is larger than the limit of {limit} bytes").into());
         }
-        // Waiting for a decoder counts towards the deadline, so the command gets at least ten minutes.
+        // Waiting for a decoder counts towards the deadline, so each photograph has at least ten minutes.
         let deadline = Instant::now() + limits.request.max(Duration::from_secs(600));
         let request = ColorizeRequest {
             upload: Upload::new(bytes),

@@ -1,5 +1,5 @@
-//! `pixcolor health`: checks whether a gateway is alive. Container engines call it, because the image has no other
-//! HTTP client.
+//! `pixcolor health`: checks whether a gateway is alive. Container engines run this command, because the container
+//! image has no other HTTP client.
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use super::CliError;
 use crate::config::{self, ConfigSource};
 use crate::provider::{AddressPolicy, HttpClient, HttpTimeouts};
 
-/// Time-out, shorter than that of container engines.
+/// Time-out of the check, shorter than that of `HEALTHCHECK` in the Containerfile.
 const TIME: Duration = Duration::from_secs(4);
 
 /// Maximum size of a response in bytes.

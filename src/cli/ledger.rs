@@ -16,7 +16,8 @@ use crate::shared::{RedisOptions, SharedRedis};
 pub enum Command {
     /// Continue with the readable part of a damaged or lost ledger, so that providers that cost something are used
     /// again. Lost records no longer count in any budget. The command fails while a gateway holds the ledger
-    /// file. With a ledger in Redis, run it on each replica, whose gateway may be running
+    /// file. With a ledger in Redis, run the command on the machine of each replica; the gateways can keep
+    /// running
     AcceptLoss,
 }
 

@@ -30,7 +30,7 @@ use crate::gateway::{CacheStores, Gateway, ReloadStatus, Snapshot};
 use crate::observe::{self, Metrics};
 use crate::provider::ProviderMemory;
 
-/// How long background work may continue before the program ends.
+/// How long `colorize` waits for calls that may cost credit after a signal, and for background work before it ends.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How long the runtime waits at shutdown for blocking work, which cannot be cancelled.
@@ -59,7 +59,7 @@ struct Cli {
 enum Command {
     /// Serve the page and the API (the default)
     Serve,
-    /// Colour files without a server
+    /// Colour files in this process, or with a running gateway
     Colorize(colorize::Args),
     /// Show the configuration in effect and where each value comes from, or report its errors
     Check(check::Args),

@@ -19,7 +19,7 @@ use crate::provider::{AddressPolicy, HttpClient, HttpTimeouts, Reply};
 /// Time-out for one photograph, upload and download included.
 const TIME: Duration = Duration::from_secs(600);
 
-/// Maximum size of a result in bytes: more than the largest photo as PNG.
+/// Maximum size of a result in bytes. A PNG of 50 million pixels, the default limit, is smaller.
 const MOST: u64 = 1 << 30;
 
 /// Maximum size of a usage report in bytes.
@@ -76,7 +76,7 @@ impl Remote {
         }
     }
 
-    /// The body of `/v1/usage` for a query.
+    /// Requests `/v1/usage` with a query and returns the body of the response.
     pub async fn usage(
         &self,
         query: &[(&str, &str)],

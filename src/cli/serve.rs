@@ -178,7 +178,7 @@ async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
     }
 }
 
-/// The configuration folder and every file in effect.
+/// The paths of the configuration folder and of every configuration file in effect.
 fn files_in_effect(loaded: &Loaded, source: &ConfigSource) -> Result<String, CliError> {
     let mut files = loaded.files_in_effect();
     if let Some(server) = config::server_file(source)? {

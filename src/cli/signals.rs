@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Receives the signals that stop the program. While it exists, they do not kill the process.
+/// Receives the signals that stop the program. Once it has been created, these signals no longer kill the process.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// SIGHUP stops the program only if standard input is a terminal, because it then means that the terminal was
+    /// SIGHUP stops the program only if standard input is a terminal, because SIGHUP then means that the terminal was
     /// closed.
     hangup: Option<Signal>,
 }

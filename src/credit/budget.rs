@@ -18,10 +18,10 @@ pub struct Budget {
     pub limit: Credits,
 }
 
-/// All budgets.
+/// All budgets of a configuration.
 pub type Budgets = Arc<[Budget]>;
 
-/// The spending that a budget counts.
+/// The calls whose credit a budget counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BudgetScope {
     All,
@@ -40,7 +40,7 @@ impl fmt::Display for BudgetScope {
     }
 }
 
-/// An account to which spending is charged. Budgets are compared with its sum.
+/// An account to which calls are charged. A budget limits the credit that is charged or reserved on an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BudgetAccount {
     /// All calls.
@@ -58,7 +58,7 @@ impl BudgetAccount {
 }
 
 impl Budget {
-    /// The provider that the budget caps; empty for other scopes.
+    /// The provider that the budget caps; empty if its scope is not a provider.
     pub(super) fn provider(&self) -> &str {
         match &self.scope {
             BudgetScope::Provider(name) => name,
@@ -95,10 +95,10 @@ impl Budget {
     }
 }
 
-/// A budget with too little left.
+/// The error for a budget that has too little credit left for a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "budget `{budget}` has {left} of {limit} credits left, and this may cost {wanted}{}",
+    "budget `{budget}` has {left} of {limit} credits left, and this call may cost {wanted}{}",
     renews.map_or(String::new(), |when| format!("; it renews on {}", when.date()))
 )]
 pub struct Exhausted {
@@ -115,36 +115,38 @@ pub struct Exhausted {
 }
 
 impl Exhausted {
-    /// The error of the budget that renews last. A budget for all time never renews, so it counts as the last.
+    /// The error of the budget that renews last. A budget for all time never renews, so it counts as renewing
+    /// last.
     pub(super) fn last(refused: impl Iterator<Item = Self>) -> Option<Self> {
         refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews))
     }
 }
 
-/// The state of a budget.
+/// The amounts of a budget in its present period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetStatus {
     pub budget: Budget,
     /// Credit charged in the present period.
     pub spent: Credits,
-    /// Credit reserved for running calls.
+    /// Credit reserved in the present period for calls that are not settled yet.
     pub reserved: Credits,
     /// The start of the next period; `None` for `total`.
     pub renews: Option<OffsetDateTime>,
 }
 
 impl BudgetStatus {
-    /// Credit that may still be reserved; zero after an overrun.
+    /// Credit that may still be reserved; zero if the limit is reached or exceeded.
     pub fn left(&self) -> Credits {
         self.budget.limit.minus(self.spent).minus(self.reserved).max(Credits::ZERO)
     }
 
-    /// The budget that would refuse a call of this maximum cost now; of several, the one that renews last. The answer
-    /// may change before the reservation.
+    /// The error with which a budget would refuse a call of this maximum cost now; `None` if no budget would. If
+    /// several budgets would refuse it, the error is that of the budget that renews last. The result may differ from
+    /// that of a later reservation.
     pub fn refusal(standings: &[Self], provider: &str, wanted: Credits) -> Option<Exhausted> {
         let concerned = standings.iter().filter(|Self { budget, .. }| match &budget.scope {
             BudgetScope::Provider(name) => name == provider,
-            // A budget per client in `standings` has the status of the client that makes the call.
+            // For a budget per client, `standings` has the amounts of the client that makes the call.
             BudgetScope::All | BudgetScope::Client => true,
         });
         Exhausted::last(

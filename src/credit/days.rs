@@ -19,7 +19,8 @@ pub enum DaysError {
     Backwards { from: Date, to: Date },
 }
 
-/// A range with both ends included. By default, `to` is today and `from` is the first day of the month of `to`.
+/// Parses a range of days, which includes both ends. By default, `to` is today and `from` is the first day of the month
+/// of `to`.
 pub fn days(from: Option<&str>, to: Option<&str>, today: Date) -> Result<RangeInclusive<Date>, DaysError> {
     let day = |end, text: &str| Date::parse(text, DAY).map_err(|_| DaysError::NotADay { end });
     let to = to.map_or(Ok(today), |text| day("to", text))?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::Credits;
 
-/// How many recent calls are stored individually.
+/// How many recent calls of a provider and size class are stored individually.
 pub(super) const RECENT: usize = 64;
 
 /// A size class of photos.
@@ -22,7 +22,7 @@ pub enum SizeClass {
     /// At most 8 megapixels.
     #[serde(rename = "<=8")]
     Eight,
-    /// More.
+    /// More than 8 megapixels.
     #[serde(rename = ">8")]
     More,
 }
@@ -31,7 +31,7 @@ impl SizeClass {
     /// Every class, the smallest first.
     pub const ALL: [Self; 4] = [Self::Half, Self::Two, Self::Eight, Self::More];
 
-    /// The class of a photo.
+    /// The class of a photo with this many pixels.
     pub const fn of(pixels: u64) -> Self {
         match pixels {
             0..=500_000 => Self::Half,
@@ -56,7 +56,7 @@ impl SizeClass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallSample {
     pub credits: Credits,
-    /// In milliseconds.
+    /// Time that the provider took, in milliseconds.
     pub took_ms: u64,
 }
 
@@ -71,7 +71,8 @@ pub struct CallTotals {
     pub took_ms: u64,
     /// Credits charged for all calls, failed ones included.
     pub credits: Credits,
-    /// Processor time of all calls on this machine, in microseconds. Absent in the earliest ledgers.
+    /// Processor time that all calls took on the machines of the gateways, in microseconds. Absent in the earliest
+    /// ledgers.
     #[serde(default)]
     pub cpu_us: u64,
 }
@@ -86,7 +87,7 @@ pub struct FinishedCall {
     pub colored: bool,
     /// Pixels of the photo.
     pub pixels: u64,
-    /// In milliseconds.
+    /// Time that the provider took, in milliseconds.
     pub took_ms: u64,
     /// Processor time on this machine, in microseconds.
     pub cpu_us: u64,
@@ -97,18 +98,18 @@ pub struct FinishedCall {
 pub struct CallHistory {
     /// Totals since the ledger began.
     pub sums: CallTotals,
-    /// Recent calls, the oldest first.
+    /// The latest successful calls of known cost, the oldest first; at most `RECENT`.
     pub recent: VecDeque<CallSample>,
 }
 
-/// A range that contains eight of ten calls.
+/// A range of values that contains about eight of ten calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range<T> {
-    /// One tenth of the calls is below it.
+    /// The 10th percentile.
     pub low: T,
     /// The median.
     pub typical: T,
-    /// One tenth of the calls is above it.
+    /// The 90th percentile.
     pub high: T,
 }
 
@@ -120,7 +121,7 @@ impl<T> Range<T> {
 }
 
 impl CallHistory {
-    /// Counts a call.
+    /// Adds a call to the totals, and also to the recent calls if it succeeded and its cost is known.
     pub fn count(&mut self, call: FinishedCall) {
         let FinishedCall { charged, known, colored, pixels, took_ms, cpu_us } = call;
         let sums = &mut self.sums;
@@ -136,7 +137,7 @@ impl CallHistory {
         }
     }
 
-    /// Stores a call, in place of the oldest one if there are already `RECENT` calls.
+    /// Adds a call to the recent calls, and removes the oldest of them if there are already `RECENT`.
     pub fn remember(&mut self, sample: CallSample) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -144,7 +145,8 @@ impl CallHistory {
         self.recent.push_back(sample);
     }
 
-    /// Credits per coloured megapixel, rounded up; `None` before the first coloured photo.
+    /// Credits per coloured megapixel, including the cost of failed calls, rounded up; `None` before the first coloured
+    /// photo.
     pub fn credits_per_megapixel(&self) -> Option<Credits> {
         let micro = u128::try_from(self.sums.credits.micro()).ok()? * 1_000_000;
         let each =
@@ -167,12 +169,12 @@ impl CallHistory {
         Some(Duration::from_nanos(u64::try_from(each).unwrap_or(u64::MAX)))
     }
 
-    /// The range of costs; `None` before the first successful call of known cost.
+    /// The range of the costs of recent calls; `None` before the first successful call of known cost.
     pub fn credits(&self) -> Option<Range<Credits>> {
         self.range(|sample| sample.credits)
     }
 
-    /// The range of durations; `None` before the first successful call of known cost.
+    /// The range of the durations of recent calls; `None` before the first successful call of known cost.
     pub fn time(&self) -> Option<Range<Duration>> {
         self.range(|sample| Duration::from_millis(sample.took_ms))
     }

@@ -1,7 +1,7 @@
 //! Credit: amounts, prices, budgets, and the ledger.
 //!
 //! No credit is spent without a reservation, no reservation exceeds a budget, and an unknown amount never counts as 0.
-//! This module knows neither images nor HTTP; `gateway` calls it, and `config` creates its prices and budgets.
+//! This module handles neither images nor HTTP; `gateway` calls it, and `config` creates its prices and budgets.
 
 pub mod amount;
 mod budget;
@@ -36,7 +36,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The sum. Its credit is unknown if one of the two is unknown.
+    /// The sum. Its credit is unknown if the credit of one of the two is unknown.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let credits = self.credits.zip(other.credits).map(|(one, two)| one.plus(two));

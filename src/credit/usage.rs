@@ -100,11 +100,11 @@ pub struct UsageReport {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageLine {
-    /// The provider, the day or the client; empty if the client is unknown.
+    /// The provider, the day or the client; empty if there is no client, and in the total of a report.
     pub name: String,
     pub tally: Tally,
-    /// The current value of the credit in millionths, by currency. Providers without a configured value are left
-    /// out.
+    /// The current value of the credit by currency, in millionths. The credit of providers without a configured value
+    /// is left out.
     pub money: BTreeMap<Currency, i64>,
 }
 

@@ -63,7 +63,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Creates the state folder, the root and these folders, as far as they do not exist.
+    /// Creates the state folder, the root and these folders, if they do not exist.
     pub fn make_folders(&self, folders: &[&Path]) -> Result<(), StoreError> {
         if let Some(state_dir) = self.root.parent() {
             fs::create_dir_all(state_dir).map_err(StoreError::io(state_dir))?;
@@ -79,7 +79,8 @@ impl Inner {
         self.root.join("removed")
     }
 
-    /// Removes a collection in one step, even while a file is being written to it: moves it out of its owner's folder.
+    /// Removes a collection by moving it out of its owner's folder. This is one atomic step, even while a file is being
+    /// written to the collection.
     pub fn move_to_removed(&self, collection: &Path) -> Result<(), StoreError> {
         let aside = self.aside();
         self.make_folders(&[&aside])?;
@@ -104,7 +105,7 @@ impl Inner {
         }
     }
 
-    /// Writes a file atomically. Returns the length of the file that it replaced.
+    /// Writes a file atomically. Returns the length of the file that was replaced; `None` if there was none.
     pub fn place(&self, path: &Path, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
         let parts = self.parts();
         self.make_folders(&[&parts])?;
@@ -113,7 +114,7 @@ impl Inner {
         let _lock = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let placed = folder::size(path).and_then(|before| folder::place(&part, path).map(|()| before));
         if placed.is_err() {
-            // The next sweep deletes the file if this fails.
+            // If this fails, a later sweep deletes the file.
             let _ = fs::remove_file(&part);
         }
         match (placed, path.parent()) {
@@ -133,7 +134,8 @@ impl Inner {
         Ok(true)
     }
 
-    /// Stores who may read a collection. The file is tiny and does not count as used space.
+    /// Stores who may read a collection in the file [`READERS`]; without that file, it is [`Readers::Algorithms`]. The
+    /// file is tiny and does not count as used space.
     pub fn set_readers(&self, folder: &Path, readers: Readers) -> Result<(), StoreError> {
         let file = folder.join(READERS);
         let word = match readers {
@@ -152,7 +154,8 @@ pub fn counted<'r>(used: &'r mut MutexGuard<'_, Option<UsedSpace>>) -> &'r mut U
     used.get_or_insert_default()
 }
 
-/// Lists the entries of a folder that `is` accepts, converted by `facts`: at most `most`, starting after `after`.
+/// Lists those entries of a folder that `is` accepts, sorted by name and converted by `facts`. Returns at most `most`
+/// entries, beginning after the name `after`.
 pub fn page<T>(
     folder: &Path,
     after: Option<&Name>,

@@ -260,7 +260,7 @@ impl Datastore {
         .await
     }
 
-    /// Removes a collection, including its files if `force`. Returns the number of files.
+    /// Removes a collection, with `force` including its files. Returns the number of files that it contained.
     pub async fn remove_collection(
         &self,
         owner: &Owner,

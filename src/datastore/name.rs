@@ -20,7 +20,8 @@ pub enum NameError {
     #[error("a name cannot have slashes, backslashes or control characters")]
     Characters,
     #[error(
-        "a name cannot be longer than {MOST} bytes, where every byte other than a-z, A-Z, 0-9, `-`, `_` and `.` counts as three"
+        "a name cannot be longer than {MOST} bytes, where every byte other than a-z, A-Z, 0-9, `-`, `_` and `.` counts \
+         as three"
     )]
     TooLong,
 }

@@ -1,4 +1,4 @@
-//! Counts the disk space that each owner, all owners, and temporary files use.
+//! Counts the disk space that each owner's files, all owners' files together, and temporary files use.
 //!
 //! The space is counted once, when it is first needed, and then updated with each change. Only one process uses the
 //! folder, because it locks `state_dir`.
@@ -17,7 +17,7 @@ pub const IN_A_COLLECTION: usize = 1;
 /// Bytes that file systems allocate at a time. An empty file also uses space.
 const BLOCK: u64 = 4096;
 
-/// The disk space of a file of this length, in bytes. A folder counts as an empty file.
+/// The disk space that a file of this length counts as, in bytes. A folder counts as an empty file.
 pub const fn disk_size(bytes: u64) -> u64 {
     (bytes / BLOCK + 1) * BLOCK
 }

@@ -81,7 +81,7 @@ impl From<&RenditionFacts> for StoredFacts {
 }
 
 impl StoredFacts {
-    /// `None` if another version wrote the entry.
+    /// `None` if a value cannot be parsed, because another version wrote the entry.
     pub fn facts(self) -> Option<RenditionFacts> {
         let own_format = self.own_format.parse().ok()?;
         let input = match self.input {
@@ -146,7 +146,7 @@ pub async fn store_facts(cache: &dyn Cache, key: &CacheKey, facts: &RenditionFac
     }
 }
 
-/// Serialised colour, its cost, and the tier that had it; `None` on a miss.
+/// Serialised colour, its cost, and the tier that had the entry; `None` on a miss.
 pub async fn lookup_color(cache: &dyn Cache, key: &CacheKey) -> Option<(Bytes, Cost, Tier)> {
     let Hit { entry, tier } = lookup(cache, key).await?;
     let (length, rest) = entry.bytes.split_first_chunk()?;

@@ -1,5 +1,5 @@
-//! One call of a provider: reserves the most that the call may cost, sends the photo, runs the output guard on the
-//! result, and settles the reservation, also after a failure.
+//! One call of a provider: reserves the most that the call may cost, sends a small grey image, runs the output guard on
+//! the result, and settles the reservation, also after a failure.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -99,11 +99,11 @@ impl Gateway {
         };
         plan.request
             .trace
-            .report(Step::Cost, || format!("at most {} credits, which are reserved", request.most));
+            .report(Step::Cost, || format!("at most {} credits, which must be reserved first", request.most));
         self.ledger.reserve(request).await.map_err(|error| Attempt::not_reserved(&about.name, error))
     }
 
-    /// Sends the call. Also returns how long the provider took.
+    /// Calls the provider. Returns the result and how long the provider took.
     async fn send(
         &self,
         provider: &dyn Provider,

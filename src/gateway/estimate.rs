@@ -86,7 +86,7 @@ pub struct ExpectedCost {
     pub worth: Option<Worth>,
     /// Duration of a call; `None` without past calls.
     pub time: Option<Range<Duration>>,
-    /// The number of past calls for photos of this size.
+    /// The number of past calls for photos of this size class.
     pub calls: u64,
 }
 
@@ -199,9 +199,9 @@ impl Gateway {
         }
     }
 
-    /// The cache key of an upload's colour; `None` if decoding is needed to know it. The key of chroma follows from the
-    /// facts of a stored rendition in any format. Facts of an older decoder revision are ignored, because the pixels
-    /// may differ.
+    /// The cache key of an upload's colour; `None` if the key is known only after decoding, or if the provider's
+    /// results are not cached. The key of chroma follows from the facts of a stored rendition in any format. Facts of
+    /// an older decoder revision are ignored, because the pixels may differ.
     async fn known_color_key(
         &self,
         search: &CacheSearch,

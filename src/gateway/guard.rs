@@ -1,12 +1,12 @@
 //! The output guard: checks that a provider's result is an image, shows the same picture, and is in colour.
 //!
 //! A provider's result is untrusted: it may be an error page, another client's picture, or the grey picture that was
-//! sent. A result that fails the check is never merged, stored or shown, and the next provider is called.
+//! sent. A result that fails the check is never merged, stored or returned; the next provider of the route is tried.
 
 use crate::photo::{Chroma, Gray, Limits, PhotoError, Rgb, luma_correlation};
 use crate::provider::ProviderColor;
 
-/// Minimum correlation of the result's luminance with the picture that was sent.
+/// Minimum correlation of the result's luminance with that of the picture sent.
 const MIN_CORRELATION: f64 = 0.9;
 
 /// Below this standard deviation of luminance, in L\*, a picture has no content to compare: only scanner noise, which
@@ -20,7 +20,7 @@ const MIN_CHROMA: f64 = 1.0;
 /// The range of L\* in which a picture can have visible colour. Black ink and white paper are outside it.
 const COLORABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
 
-/// With a smaller fraction of pixels in that range, colour is not checked.
+/// If a smaller fraction of the pixels is in the range `COLORABLE`, colour is not checked.
 const MIN_COLORABLE: f64 = 0.02;
 
 /// The factor by which the aspect ratio may differ: some models round each side to a multiple of 8.
@@ -66,7 +66,7 @@ impl GuardFailure {
         match self {
             Self::NotAPicture => "its answer is not a picture",
             Self::TooLarge => "its answer has far more pixels than the picture sent, and is not decoded",
-            Self::Aspect => "its answer has another shape than the picture sent",
+            Self::Aspect => "its answer has another aspect ratio than the picture sent",
             Self::Luminance => "its answer shows another picture than the one sent",
             Self::Gray => "its answer is as grey as the picture sent",
         }

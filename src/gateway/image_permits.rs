@@ -31,7 +31,7 @@ const MIN_PIXELS: u64 = 2048 * 2048;
 
 pub struct ImagePermits(Queue);
 
-/// A permit for one image. Dropping it frees the permit for other images.
+/// The right to decode one image and to have it in memory. Dropping it frees the memory for other images.
 pub struct ImagePermit {
     /// The limits for decoding the image.
     pub limits: Limits,
@@ -49,7 +49,7 @@ pub enum NoImagePermit {
 impl ImagePermits {
     pub fn new(limits: &LimitsConfig) -> Self {
         let permits = (limits.decoding_pixels / DIVISOR).div_ceil(PIXELS_PER_PERMIT);
-        // The queue needs no bound: each waiting request holds a decoder permit, and their number is bounded.
+        // The queue needs no bound: each waiting request holds a decoder permit, and the number of these is bounded.
         Self(Queue::new(u32::try_from(permits).unwrap_or(u32::MAX), usize::MAX))
     }
 

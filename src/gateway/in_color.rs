@@ -80,7 +80,7 @@ impl Gateway {
     ) -> Result<(Bytes, [u8; 32]), Error> {
         let (upload, limits) = (plan.request.upload.clone(), plan.config().limits.photo());
         let encode = move || -> Result<(Bytes, [u8; 32]), PhotoError> {
-            // The luminance is not needed any more: free its memory for the pixels.
+            // The luminance is not needed any more. Its memory is freed before the upload's pixels are decoded again.
             let Photo { alpha, .. } = Arc::unwrap_or_clone(decoded.photo);
             let encoded = photo::encode_upload(&upload.bytes, &limits, alpha.as_deref(), &options)?;
             let bytes = Bytes::from(encoded.bytes.into_boxed_slice());

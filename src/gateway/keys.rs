@@ -89,8 +89,8 @@ pub fn image(digest: [u8; 32], scope: CacheScope) -> CacheKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhotoKey {
     pub pixels: PixelKey,
-    /// SHA-256 of the photo's opacity, which the pixel key does not include. It matters, because providers receive
-    /// white where the photo is transparent.
+    /// SHA-256 of the photo's opacity, which the pixel key does not include. Opacity changes the chroma, because
+    /// providers receive white where the photo is transparent.
     pub alpha: [u8; 32],
 }
 

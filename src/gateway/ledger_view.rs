@@ -60,7 +60,8 @@ impl<'g> BudgetView<'g> {
         }
         let ask = || async {
             let standings = self.gateway.ledger.standing(budgets.clone(), self.account.clone());
-            // If the ledger cannot be read, its health has already ruled out providers that cost credit.
+            // A ledger that does not work has already been ruled out by `health`. If only this read fails or is too
+            // slow, no budget is an obstacle here, and the reservation decides.
             timeout(LEDGER_TIMEOUT, standings).await.ok().and_then(Result::ok).unwrap_or_default()
         };
         self.standings.get_or_init(ask).await
@@ -108,7 +109,8 @@ impl Gateway {
         self.ledger.health()
     }
 
-    /// Checks the Redis that replicas share, if any, and has the ledger check its own state.
+    /// Checks the Redis that replicas share, if any, and has the ledger check its own state. The error is that of
+    /// Redis; `ledger_health` returns that of the ledger.
     pub async fn check_ledger(&self) -> Result<(), CommandError> {
         let answers = match self.shared() {
             Some(shared) => shared.ping().await,

@@ -10,7 +10,7 @@ use crate::config::RequestAmounts;
 use crate::queue::QueueError;
 use crate::quota::{Charge, Gate, RateLimited, Share, ShareLimits};
 
-/// `Retry-After` when a queue is full: about the time to decode a few pictures.
+/// `Retry-After` when a queue or a client's share is full: about the time to decode a few pictures.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
 /// The right to have a decoded photo in memory. Dropping it frees the capacity.

@@ -23,8 +23,8 @@ pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat:
 
 impl Gateway {
     /// The stored rendition that answers a request without a call. A provider's rendition counts only if no provider
-    /// higher on the route could be called now. `format`: the only accepted format; `None`: the upload's own format if
-    /// it is stored, else any.
+    /// earlier on the route could be called now. `format`: the only accepted format; `None`: any format, but the
+    /// upload's own format if a rendition in it is stored.
     pub(super) async fn lookup(
         &self,
         search: &CacheSearch,
@@ -71,8 +71,8 @@ impl Gateway {
             .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
         let picture = cache_codec::lookup_image(self.cache(), facts.digest, search.scope).await?;
         if facts.input.is_none() && search.input.is_some() {
-            // Entries of older versions lack the upload's format. Once it is stored, a lookup by fingerprint alone
-            // hits, too.
+            // Entries of older versions lack the upload's format. Once the format is stored, a lookup by fingerprint
+            // alone hits, too.
             let facts = RenditionFacts { input: search.input, ..facts.clone() };
             cache_codec::store_facts(self.cache(), &key, &facts).await;
         }
@@ -99,8 +99,8 @@ impl Gateway {
         None
     }
 
-    /// The best stored rendition for a fingerprint. It is not counted in the metrics: the caller counts it when it is
-    /// sent.
+    /// The stored rendition that a request for this fingerprint would get without a call. The metrics do not count it
+    /// here: the caller counts it when it is sent.
     pub async fn lookup_rendition(
         &self,
         snapshot: Arc<Snapshot>,
@@ -124,7 +124,7 @@ impl Gateway {
     }
 }
 
-/// What was deleted of an upload.
+/// What [`forget`] deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeletedEntries {
     /// The number of deleted entries.
@@ -134,8 +134,9 @@ pub struct DeletedEntries {
     pub pixels_known: bool,
 }
 
-/// Deletes everything about an upload, for all clients and providers: renditions, their images, and the colour. With
-/// the pixel key, which a caller that has the upload can compute, the deletion is complete.
+/// Deletes the entries of an upload, for all clients and providers: renditions, their images, and the colour. Images
+/// are found by the stored facts. Chroma is found by the pixel key, which comes from the stored facts, or from a caller
+/// that has the upload.
 pub async fn forget(
     cache: &dyn Cache,
     fingerprint: Fingerprint,

@@ -1,5 +1,5 @@
-//! The path of a request from upload to rendition. [`Gateway::colorize`] reads top to bottom: each step is one call. A
-//! new feature is a step, a decorator or data.
+//! The path of a request from upload to rendition. [`Gateway::colorize`] reads top to bottom: each step is one method.
+//! A new feature is a step, a decorator or data.
 //!
 //! Everything that keeps state (cache, ledger, flights, queues, tasks, metrics) belongs to the gateway and survives a
 //! reload. The configuration is an immutable snapshot, which each request reads once.
@@ -61,8 +61,7 @@ use plan::ColorizePlan;
 /// Bytes of memory that one decoder permit stands for.
 const BYTES_PER_PERMIT: u64 = 256 << 10;
 
-/// Bytes of memory for each pixel of `limits.decoding_pixels`. An ordinary photograph, a JPEG without opacity, needs
-/// this much.
+/// Bytes of memory for each pixel of `limits.decoding_pixels`. An ordinary JPEG photograph needs this much per pixel.
 const BYTES_PER_PIXEL: u64 = 4;
 
 /// The number of decoder permits for a photo that needs this much memory.
@@ -70,11 +69,12 @@ fn permits(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(BYTES_PER_PERMIT)).unwrap_or(u32::MAX)
 }
 
-/// How many flights in a row a request may join. A follower joins another flight only if the leader's failure was
-/// specific to the leader, or if the leader's client budget affected the result.
+/// How many flights in a row a request may join if each of them fails for a reason that is specific to its leader. The
+/// count starts again after an abandoned flight, and when the request changes to the flight of its own client because
+/// the leader's client budget affected the result.
 const MAX_FLIGHTS: usize = 2;
 
-/// Turns uploads into renditions. Web and command line use the same gateway.
+/// Turns uploads into renditions. The web server and the command `colorize` both use this type.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     cache: Arc<dyn Cache>,

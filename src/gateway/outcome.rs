@@ -65,7 +65,7 @@ pub struct Rendition {
     pub model: String,
     /// What the call for the colour consumed; zero if the colour was cached or shared.
     pub usage: Usage,
-    /// What the request would have consumed without the cache or a shared flight.
+    /// What the request would have consumed without the cache or a shared flight; `None` if nothing was saved.
     pub saved: Option<SavedCost>,
     pub origin: RenditionOrigin,
     pub in_color: bool,
@@ -75,7 +75,7 @@ pub struct Rendition {
     pub attempts: Vec<Attempt>,
     /// The name and duration of each step, in order.
     pub timings: Vec<(&'static str, Duration)>,
-    /// The key of its cache entry; `None` if it is not stored and so has no address under `/v1/results`.
+    /// The key of the rendition's cache entry; `None` if it is not stored and so has no address under `/v1/results`.
     pub cache_key: Option<CacheKey>,
 }
 
@@ -88,7 +88,7 @@ pub struct RenditionFacts {
     pub height: u32,
     /// The upload's file format. `None` for entries of older versions, if it does not follow from `own_format`.
     pub input: Option<InputFormat>,
-    /// The rendition's default format for this upload.
+    /// The default output format for this upload.
     pub own_format: OutputFormat,
     pub cost: Cost,
     pub photo: PhotoKey,
@@ -154,7 +154,7 @@ pub struct SavedCost {
     pub time: Duration,
 }
 
-/// What making a result consumed.
+/// What a result consumed when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     pub usage: Usage,
@@ -225,7 +225,7 @@ impl Rendition {
         (self.origin != RenditionOrigin::Passed).then_some((&self.provider, &self.model))
     }
 
-    /// Whether a provider higher on the route was skipped for lack of credit.
+    /// Whether a provider earlier on the route was skipped for lack of credit.
     pub fn degraded(&self) -> bool {
         self.attempts.iter().any(Attempt::is_credit_failure)
     }
@@ -235,7 +235,7 @@ impl Rendition {
         self.attempts.iter().fold(self.usage, |sum, attempt| sum.plus(attempt.billed.usage()))
     }
 
-    /// What making this rendition without a cache costs.
+    /// What making this rendition costs without the cache and without a shared flight.
     pub(super) fn cost(&self) -> Cost {
         let time = self.timings.iter().map(|(_, took)| *took).sum();
         match self.saved {

@@ -38,7 +38,7 @@ pub struct CacheSearch {
 }
 
 impl ColorizePlan {
-    /// Reads the upload's header, but does not decode it.
+    /// Reads the upload's header, but does not decode the upload.
     pub fn new(snapshot: Arc<Snapshot>, request: ColorizeRequest) -> Result<Self, Error> {
         let head = photo::read_head(&request.upload.bytes, &snapshot.config.limits.photo())?;
         let format = request.format.unwrap_or_else(|| head.format.output());

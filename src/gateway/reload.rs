@@ -13,7 +13,7 @@ use crate::config::{self, ConfigSource, Loaded, ReportedValues, changed};
 /// The maximum number of changed keys that the log names.
 const MAX_NAMED: usize = 8;
 
-/// The values that were read at the start and by the last reload.
+/// The values that were read at the start and by the last successful reload, and why the last reload failed.
 #[derive(Default)]
 pub struct ReloadStatus {
     /// Values of the keys that take effect only at a start.
@@ -26,7 +26,7 @@ struct LastReload {
     values: ReportedValues,
     /// The configuration folder.
     dir: Option<PathBuf>,
-    /// Why the last reload failed.
+    /// Why the last reload failed; `None` if it succeeded.
     trouble: Option<String>,
 }
 
@@ -101,7 +101,7 @@ impl Gateway {
         let dir = loaded.dir.clone();
         if let Some(gone) = self.reloads.last(|last| last.dir.clone()).filter(|_| dir.is_none()) {
             // The built-in configuration admits every client, and the operator's own was perhaps stricter.
-            return Err(format!("the configuration in {} is not there any more", gone.display()));
+            return Err(format!("the configuration folder {} no longer exists", gone.display()));
         }
         let mut now = config::server_values(source).map_err(|error| words(&error))?;
         now.extend(loaded.values_at_start());

@@ -42,7 +42,7 @@ impl Gateway {
                     if let Some(rendition) = self.adopt(plan, &landed).await {
                         return Ok(rendition.shared(start.elapsed()));
                     }
-                    // The published result could not be read: do not accept an earlier one again.
+                    // The published result could not be used, so no earlier result is accepted again.
                     earlier = false;
                 }
                 FlightRole::Late => return Err(plan.late()),
@@ -50,7 +50,8 @@ impl Gateway {
         }
     }
 
-    /// Another replica's rendition. It is also stored in this replica's cache, so that both replicas serve its address.
+    /// Reads another replica's rendition, and stores it in this replica's cache, so that both replicas serve its
+    /// address. If it cannot be read, the cached rendition is returned; `None` if there is none.
     async fn adopt(&self, plan: &ColorizePlan, landed: &bytes::Bytes) -> Option<Rendition> {
         let Some((rendition, facts)) = landing::read(plan, landed) else { return self.cached(plan).await };
         let key = rendition.cache_key.as_ref();

@@ -21,7 +21,7 @@ pub struct Fingerprint(pub [u8; 32]);
 pub struct Upload {
     pub bytes: Bytes,
     pub fingerprint: Fingerprint,
-    /// What the upload holds until its bytes are dropped; `None` on the command line.
+    /// What the upload has taken from rate limits, and the upload memory that it holds; `None` on the command line.
     pub admission: Option<Arc<Admission>>,
 }
 
@@ -46,7 +46,7 @@ pub struct Client {
     pub key: Option<ClientKey>,
 }
 
-/// The name of a client's valid API key. The key itself stays in `web`.
+/// The name of a client's valid API key. The key itself is not passed to the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientKey(pub String);
 

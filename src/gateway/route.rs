@@ -174,7 +174,8 @@ fn miss_reason(plan: &ColorizePlan, about: &ProviderInfo) -> MissReason {
     }
 }
 
-/// The deadline of the next provider: three quarters of the remaining time if other ready providers follow.
+/// The deadline of a provider: after all of the remaining time, or after three quarters if other ready providers
+/// follow. The time for merging and encoding is subtracted first.
 fn provider_deadline(request: Instant, others: bool) -> Instant {
     let now = Instant::now();
     let left = request.saturating_duration_since(now);

@@ -17,11 +17,11 @@ use crate::quota::{InProcess, InRedis, Quota};
 use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
 
-/// Opens the configured tiers. It reads the whole cache folder, so it must not run on an async thread. A folder or
+/// Opens the configured tiers. This reads the whole cache folder, so it must not run on an async thread. A folder or
 /// bucket that cannot be used is logged and left out: then results may be paid for again, but the gateway starts.
 ///
-/// With `behind`, writes to the bucket run in the background as these tasks. Without it, `put` returns only when every
-/// replica can read the entry. Flights across replicas need this.
+/// With `behind`, writes to the bucket run in the background, as tasks of `behind`. Without it, `put` returns only when
+/// every replica can read the entry, as flights across replicas need.
 pub fn open_cache(
     config: &CacheConfig,
     behind: Option<&Tasks>,
@@ -53,7 +53,7 @@ pub struct CacheStores {
     pub cache: Arc<dyn Cache>,
     pub ledger: Arc<dyn Ledger>,
     pub rates: Box<dyn Quota>,
-    /// The flights of other replicas; `None` for a single gateway.
+    /// Flights across replicas; `None` for a single gateway.
     pub replica_flights: Option<Box<dyn ReplicaFlights>>,
     /// The Redis that replicas share; `None` for a single gateway.
     pub shared: Option<SharedRedis>,
@@ -61,8 +61,8 @@ pub struct CacheStores {
 }
 
 impl CacheStores {
-    /// Opens everything as configured. It reads and writes files, so it must not run on an async thread. It connects to
-    /// nothing yet. An error means that a thread cannot be started.
+    /// Opens everything as configured. This reads and writes files, so it must not run on an async thread. It opens no
+    /// connection yet. An error means that a thread cannot be started.
     pub fn open(config: &Config, metrics: &Metrics) -> std::io::Result<Self> {
         let tasks = Tasks::default();
         let shared =

@@ -1,5 +1,5 @@
-//! Logging: text on a terminal, JSON lines otherwise. Every line of a request has its ID (`web/identity.rs`). No line
-//! contains a body, a key, a query or a client's whole address.
+//! Logging: text on a terminal, JSON lines otherwise. Every line that is logged for a request has the request's ID
+//! (`web/identity.rs`). No line contains a body, a key, a query or a client's whole address.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
@@ -38,7 +38,7 @@ pub fn init() {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Maximum length of a logged panic message: some messages quote values, which may be part of an image.
+/// Maximum length of a logged panic message, in characters: some messages quote values, which may be part of an image.
 const LONGEST: usize = 200;
 
 /// Logs a panic with its location and the request ID; with `RUST_BACKTRACE` also with a backtrace.

@@ -16,7 +16,8 @@ pub struct TraceParent {
 
 impl TraceParent {
     /// Parses a header (section 3.2): lower-case hexadecimal digits, and no ID that consists of zeros only. Of a header
-    /// of a later version, only the fields of version 00 are read. An invalid header must not be passed on.
+    /// of a later version, only the fields of version 00 are read. `None` if the header is invalid and must not be
+    /// passed on.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split('-');
         let version = hex(fields.next()?, 2).filter(|version| *version != 0xff)?;

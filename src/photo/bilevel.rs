@@ -2,7 +2,7 @@
 //!
 //! Black and white cannot show colour, so such a scan could not be coloured with its own luminance. Averaging each
 //! pixel with its neighbours restores the greys that the dots represent. No detail is lost, because a scan has none
-//! finer than its dots. A picture with even one grey is left unchanged.
+//! finer than its dots. A picture with more than two values is left unchanged.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,7 @@ pub(super) fn soften(luma: &mut [u16], width: usize) {
         let first = next - rows.len();
         let mut sums = vec![0; width];
         for (offset, weight) in WEIGHTS.into_iter().enumerate() {
-            // Beyond the border, the last row is repeated.
+            // Beyond the top and the bottom of the picture, its nearest row is repeated.
             let row = (y + offset).saturating_sub(REACH).min(height - 1).max(first) - first;
             sums.iter_mut().zip(&rows[row]).for_each(|(sum, &value)| *sum += weight * u32::from(value));
         }

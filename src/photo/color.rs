@@ -1,24 +1,25 @@
 //! Detects uploads that are in colour already. One tint over the whole picture does not count as colour.
 //!
-//! A toned print (sepia, two-toned) has one colour (a\*, b\*) at each luminance; the colours of yellowed paper and
-//! of stains share one hue. A colour photograph has many hues at the same luminance. So the detection measures the distance of each cell's a\*
-//! and b\* from the mean of the cells with similar luminance. Two numbers decide: the root mean square of these
-//! distances, and the root mean square of their parts across the main direction.
+//! A toned print (sepia, two-toned) has one colour (a\*, b\*) at each luminance; the colours of yellowed paper and of
+//! stains share one hue. A colour photograph has many hues at the same luminance. So the detection measures the
+//! distance of each cell's a\* and b\* from the mean of the cells with similar luminance. Two numbers decide: the root
+//! mean square of these distances, and the root mean square of their parts across the main direction, which is the
+//! direction in which a\* and b\* vary most.
 //!
-//! It measures cells of a coarse grid instead of pixels. Sensor noise and the colour fringes of a scanner with slightly
-//! misaligned channels give every pixel a colour, but average out within a cell.
+//! The detection measures cells of a coarse grid instead of pixels. Sensor noise and the colour fringes of a scanner
+//! with slightly misaligned channels give every pixel a colour, but average out within a cell.
 //!
 //! Measured on 360 colour photographs and 4,320 pictures made from them (grey, sepia, cyanotype, selenium, two-toned,
 //! yellowed, photographed under two lights, with sensor noise, most of them also as small JPEG files): 82 % of the
-//! colour photographs are detected, and the rest are pale or nearly of one hue. None of the other pictures is taken for
-//! a colour photograph. The thresholds have a wide margin against that mistake, because it would leave a
-//! black-and-white photograph uncoloured. Only widely misaligned colour channels cause it: a shift between them of
-//! 1/800 of the width in 3 of 100 black-and-white pictures, a shift of 1/264 in most of them.
+//! colour photographs are detected; the others are pale or nearly of one hue. None of the 4,320 pictures is taken for a
+//! colour photograph. The thresholds have a wide margin, because a mistake would leave a black-and-white photograph
+//! uncoloured. Only widely misaligned colour channels cause mistakes: with a shift of 1/800 of the width, 3 of 100
+//! black-and-white pictures are taken for colour photographs; with a shift of 1/264, most of them.
 
-/// Bins of luminance; within one bin a toned print has one chroma.
+/// Number of bins of luminance. Within one bin, a toned print has about one colour.
 const BINS: usize = 16;
 
-/// Cells along the longer side.
+/// Number of cells along the longer side.
 const GRID: usize = 48;
 
 /// Approximate number of pixels that are sampled along the longer side.
@@ -58,8 +59,9 @@ impl ColorSampler {
         y.is_multiple_of(self.look)
     }
 
-    /// Selects the pixels to sample from a row of `count` pixels. Returns each one's index in the row and its column in
-    /// the picture. The row may contain only every `step`-th pixel of the picture, from column `first` on.
+    /// Selects the pixels to sample from a row of `count` pixels. For each selected pixel, returns its index in the row
+    /// and its column in the picture. The row may contain only every `step`-th pixel of the picture, from column
+    /// `first` on.
     pub(super) fn wanted(
         &self,
         first: usize,
@@ -90,7 +92,7 @@ impl ColorSampler {
     }
 }
 
-/// Statistics of the chroma of an upload's cells.
+/// Statistics of the colours (a\* and b\*) of an upload's cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ColorStatistics {
     bins: [Moments; BINS],
@@ -124,7 +126,7 @@ impl ColorStatistics {
         self.bins.iter().map(|bin| bin.count).sum::<f64>().max(1.0)
     }
 
-    /// Root mean square chroma, including the tint.
+    /// Root mean square distance of the colours from grey, including the tint.
     pub fn mean_chroma(&self) -> f64 {
         let squares: f64 = self.bins.iter().map(|bin| bin.a_a + bin.b_b).sum();
         (squares / self.count()).sqrt()

@@ -1,4 +1,4 @@
-//! Reads format and size from the first bytes of a file.
+//! Reads the format and the size of an image from its header.
 //!
 //! File names and media types may be wrong, so the signature determines the format. The size is read without a
 //! decoder, so that rejecting an image that is too large costs almost no time or memory.
@@ -114,7 +114,7 @@ pub(super) fn jpeg_frame(bytes: &[u8]) -> Result<Option<usize>, PhotoError> {
             0xFF => at += 1,
             // Markers without a length.
             0x01 | 0xD0..=0xD7 => at += 2,
-            // Scan data or the end of the file before any frame header.
+            // A scan, the end of the image or another start marker before any frame header.
             0xD8..=0xDA => return Ok(None),
             0xC0..=0xC2 => {
                 return match bytes.get(at + 4) {
@@ -146,7 +146,7 @@ fn png(bytes: &[u8]) -> Option<(u32, u32)> {
     be32(bytes, 16).zip(be32(bytes, 20))
 }
 
-/// The size in the first chunk: VP8X, or an image, VP8 or VP8L (RFC 9649, 2.5 to 2.7).
+/// The size in the first chunk, which is VP8X, VP8 or VP8L (RFC 9649, 2.5 to 2.7).
 fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
     if bytes.get(12..16)? != b"VP8X" {
         return webp_frame(bytes, 12);

@@ -223,7 +223,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The values of a tag with a one-byte type; `None` for other types.
+    /// The values of a tag with a one-byte type; `None` for other types, or if the values are cut off.
     pub(super) fn bytes(&self) -> Option<&'a [u8]> {
         let end = self.place.checked_add(self.count)?;
         if Self::size(self.kind) == 1 { self.file.bytes.get(self.place..end) } else { None }

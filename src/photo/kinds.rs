@@ -20,7 +20,7 @@ type Signature = (usize, &'static [u8], &'static str, &'static str);
 
 /// The first match is used, so longer signatures come before shorter ones.
 const SIGNATURES: &[Signature] = &[
-    // The same container holds images and videos; its brand says which of them (ISO/IEC 14496-12, 4.3).
+    // The same container holds images and videos; its brand says which of the two (ISO/IEC 14496-12, 4.3).
     (4, b"ftypheic", "a HEIC photograph", SAVE),
     (4, b"ftypheix", "a HEIC photograph", SAVE),
     (4, b"ftypheim", "a HEIC photograph", SAVE),
@@ -49,7 +49,7 @@ const SIGNATURES: &[Signature] = &[
     (0, b"OggS", "a sound or video file", SEND),
     (0, b"fLaC", "a sound file", SEND),
     (0, b"ID3", "a sound file", SEND),
-    // Cameras. Many other raw files are TIFF files.
+    // Raw files of cameras. Many other raw files are TIFF files.
     (8, b"CR\x02\0", "a camera's raw file (CR2)", DEVELOP),
     (0, b"FUJIFILMCCD-RAW", "a camera's raw file (RAF)", DEVELOP),
     (0, b"IIRO", "a camera's raw file (ORF)", DEVELOP),
@@ -99,7 +99,7 @@ const SIGNATURES: &[Signature] = &[
 /// Netpbm: `P1` to `P7` and white space.
 const NETPBM: (&str, &str) = ("a Netpbm picture (PBM, PGM, PPM or PAM)", SAVE);
 
-/// Kinds of text by a word in their first [`TEXT`] bytes, in lower case.
+/// Kinds of text files: a word in lower case that occurs in the first [`TEXT`] bytes, the kind of file, and advice.
 const TEXTS: &[(&str, &str, &str)] = &[
     ("<svg", "an SVG drawing", EXPORT),
     ("<html", "a web page (HTML)", PAGE),

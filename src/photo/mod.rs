@@ -1,8 +1,8 @@
 //! Decodes an upload to a photo, and makes a rendition from a photo and a provider's chroma.
 //!
-//! This module knows pixels and nothing of HTTP, providers or credit. A decoded photo is one plane of 16-bit
-//! luminance: colouring needs no more, and it takes a third of the memory of 16-bit RGB. All functions compute on one
-//! thread; callers run them off the async threads.
+//! This module does not depend on HTTP, providers or credit. A decoded photo is one plane of 16-bit luminance, and
+//! opacity if it has any. Colouring needs no more, and luminance takes a third of the memory of 16-bit RGB. All
+//! functions compute on the calling thread, so callers must use blocking threads.
 
 mod bilevel;
 mod chroma;
@@ -68,7 +68,7 @@ pub enum InputFormat {
     Png,
     /// WebP, lossy or lossless; of an animation, the first frame.
     WebP,
-    /// TIFF, the first page.
+    /// TIFF, the first page that is a picture.
     Tiff,
     /// Windows bitmap.
     Bmp,
@@ -155,7 +155,7 @@ pub struct Photo {
 }
 
 /// What is missing from a damaged image, as a sentence for the user, such as "The last 34 % of the picture is missing."
-/// The missing part is filled with grey.
+/// The missing part is filled with grey, or with the coarser pixels of an interlaced file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage(pub String);
 

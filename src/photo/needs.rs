@@ -28,8 +28,8 @@ pub(super) struct MemoryNeeds {
 }
 
 impl MemoryNeeds {
-    /// The needs of a file of this format and size. Only the readable part of a damaged file is considered; the decoder
-    /// checks the remaining part.
+    /// The needs of a file of this format and size. Header fields that a truncated file lacks count as 0 or absent. The
+    /// decoder refuses such a file.
     pub(super) fn of(bytes: &[u8], format: InputFormat, (width, height): (u32, u32)) -> Self {
         let pixels = u64::from(width) * u64::from(height);
         let (decoding, alpha) = match format {
@@ -87,7 +87,7 @@ fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
         (false, false) if in_one_scan => whole,
         (false, _) => whole + planes,
     };
-    // A truncated file is rewritten first.
+    // A truncated file is repaired first, and the repaired file needs memory, too.
     let cut = memchr::memmem::rfind(bytes, &[0xFF, 0xD9]).is_none();
     decoding + if cut { 2 * bytes.len() as u64 } else { 0 }
 }
@@ -121,8 +121,8 @@ fn png_alpha(bytes: &[u8]) -> bool {
 }
 
 /// Maximum bytes while a WebP is decoded, and whether it has opacity. A lossless image takes four bytes per pixel and a
-/// copy of the file. A lossy image takes its planes of luma and chroma and the decoded pixels; its opacity is another,
-/// lossless image. An animation takes a frame, the canvas and the output.
+/// copy of the file. A lossy image takes its planes of luma and colour differences and the decoded pixels; its opacity
+/// is another, lossless image. An animation takes a frame, the canvas and the output.
 fn webp(bytes: &[u8], pixels: u64) -> (u64, bool) {
     const ALPHA: u8 = 0x10;
     const MOVES: u8 = 0x02;

@@ -2,7 +2,7 @@
 
 use image::metadata::Orientation;
 
-/// An orientation: columns and rows are swapped first, and then each may be reversed.
+/// An orientation: columns and rows may be swapped first, and then each may be reversed.
 #[derive(Clone, Copy)]
 struct Orient {
     transpose: bool,
@@ -26,7 +26,7 @@ impl From<Orientation> for Orient {
     }
 }
 
-/// Items of a row or column per block.
+/// Number of items along each side of a block.
 const BLOCK: usize = 32;
 
 /// Orients a plane of `width` x `height` items; quarter turns swap width and height of the result.

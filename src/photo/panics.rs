@@ -34,11 +34,12 @@ pub(crate) fn caught<T>(
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let words = match step {
             CodecStep::Decode => format!(
-                "PixColor failed while reading this {format} file because of a defect; the log has the details. Save the picture again, for \
-                 example as PNG, and send that."
+                "PixColor failed while reading this {format} file because of a defect; the log has the details. Save \
+                 the picture again, for example as PNG, and send that."
             ),
             CodecStep::Encode => format!(
-                "PixColor failed while writing this picture as {format} because of a defect; the log has the details. Ask for another format."
+                "PixColor failed while writing this picture as {format} because of a defect; the log has the details. \
+                 Ask for another format."
             ),
         };
         Err(PhotoError::Panicked(step, words))

@@ -1,7 +1,8 @@
-//! Circuit breaker of a provider: while a provider keeps failing, requests go to the next one at once instead of
+//! Circuit breaker of a provider: while a provider keeps failing, requests go to the next provider at once instead of
 //! waiting for each failure, and the host can recover.
 //!
-//! Only failures of the provider itself count. A rejected picture or a full queue of the gateway does not count.
+//! Only failures of the provider itself count as failures. A provider that rejects a picture or is busy works, so this
+//! counts as a success.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,7 @@ impl Provider for CircuitBreaker {
     }
 }
 
-/// Whether a failed call shows that the provider works, that it fails, or neither.
+/// Whether a failed call shows that the provider works (`Ok`), that it fails (`Err`), or neither (`None`).
 fn verdict(error: &ProviderError) -> Option<Result<(), ()>> {
     match error.kind {
         FailureKind::Busy | FailureKind::Rejected => Some(Ok(())),
@@ -129,7 +130,7 @@ impl ProviderCircuit {
         self.circuit.refuses_for(now).map(or_probe_wait)
     }
 
-    /// Records that the output guard refused the image of the last call.
+    /// Records a failure that showed only after the call, such as an image that the output guard refused.
     pub fn record_refused_output(&self) {
         self.circuit.record_failure(());
     }

@@ -17,8 +17,7 @@ pub async fn within<F: Future>(parent: Option<TraceParent>, work: F) -> F::Outpu
     }
 }
 
-/// The trace context of the next request or program; `None` if the client's request has
-/// none.
+/// The trace context of the next request or program; `None` if the client's request has none.
 pub(super) fn next_hop() -> Option<TraceParent> {
     PARENT.try_with(|parent| parent.child()).ok().flatten()
 }

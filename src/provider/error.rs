@@ -12,7 +12,7 @@ pub struct ProviderError {
     /// A message for people. It contains no API key and no whole body, but may quote the provider's error message.
     pub message: String,
     pub billed: Billed,
-    /// How long the provider asked to wait before a retry.
+    /// How long to wait before a retry, if known.
     pub retry_after: Option<Duration>,
     /// Processor time of the failed call, if known.
     pub cpu: Option<Duration>,
@@ -104,7 +104,7 @@ impl FailureKind {
         matches!(self, Self::Busy | Self::Unreachable | Self::Unavailable)
     }
 
-    /// Whether the provider was called at all.
+    /// Whether the failure counts as that of a call. If not, the provider was skipped.
     pub const fn was_called(self) -> bool {
         !matches!(self, Self::NotReady | Self::Budget | Self::Ledger | Self::Abandoned)
     }

@@ -27,8 +27,8 @@ const MAX_REDIRECTS: usize = 3;
 /// A longer `Retry-After` is shortened to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
-/// How long an idle connection is reused. It is shorter than the usual keep-alive time of servers, so that no request
-/// is sent on a connection that the server is closing.
+/// How long an idle connection may be reused. It is shorter than the usual keep-alive time of servers, so that no
+/// request is sent on a connection that the server is closing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes that are allocated for a body before it arrives, whatever its `Content-Length`.

@@ -64,15 +64,16 @@ impl ProviderMemory {
         all.entry(name.to_owned()).or_insert_with(new).clone()
     }
 
-    /// Records that the output guard rejected the image of a call, so that the circuit breaker counts it as failed.
+    /// Records that the output guard rejected the image of a call, or that the call panicked, so that the circuit
+    /// breaker counts the call as failed.
     pub fn record_refused_output(&self, name: &str) {
         if let Some(state) = lock(&self.by_name).get(name) {
             state.with_latest_circuit(|circuit| circuit.record_refused_output());
         }
     }
 
-    /// Keeps only the providers of a new configuration. State and metrics of all others are dropped, and their calls
-    /// under way no longer change metrics.
+    /// Keeps only the providers of a new configuration. The state and the gauges of all other providers are dropped,
+    /// and calls to them that are still under way no longer set gauges.
     pub fn retain<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let names: BTreeSet<&str> = names.collect();
         lock(&self.by_name).retain(|name, state| {

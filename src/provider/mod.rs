@@ -118,8 +118,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// Fails in a dry run, after the deadline, or when no client waits any more. Every kind calls this after it has
-    /// reported its request and left its last queue, and before it sends or starts anything.
+    /// Fails in a dry run, after the deadline, or when no client waits any more. Otherwise it records that the call has
+    /// begun. Every kind calls this after it has reported its request and left its last queue, and before it sends or
+    /// starts anything.
     pub async fn may_begin(&self) -> Result<(), ProviderError> {
         self.trace.may_send()?;
         if self.deadline <= Instant::now() {

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 /// The longest text that `quote` does not shorten, in characters.
 const MAX_CHARS: usize = 200;
 
-/// The shortest base64 fragment of a key that is masked. Shorter ones match by chance.
+/// The shortest base64 fragment of a key that is masked. Shorter fragments would match by chance.
 const MIN_BASE64: usize = 8;
 
 /// A host's or a program's text as one short line without control characters. The key is masked, because some hosts

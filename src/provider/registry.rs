@@ -61,8 +61,7 @@ pub fn build(config: &ProviderConfig, memory: &ProviderMemory) -> Result<Arc<dyn
     })
 }
 
-/// Checks the address of a provider, without a DNS lookup. Returns why requests to it are forbidden, if they
-/// are.
+/// Checks the address of a provider, without a DNS lookup. Returns why requests to it are forbidden; otherwise `None`.
 pub fn forbidden(config: &ProviderConfig) -> Option<ForbiddenAddress> {
     let (address, reach) = match &config.kind {
         KindConfig::Algorithmia(host) => (&host.base_url, algorithmia::reach(host)),

@@ -38,7 +38,8 @@ impl ClientBucket {
         }
     }
 
-    /// A coarser bucket, which is used when there are too many clients to count separately.
+    /// A larger network that contains this one, for when there are too many clients to count separately. Keys are
+    /// unchanged.
     pub(super) fn coarse(&self) -> Self {
         match self {
             Self::Network(IpNet::V4(net)) => Self::Network(cut(net.addr().into(), net.prefix_len().min(16))),

@@ -1,5 +1,5 @@
 -- The generic cell rate algorithm (GCRA) for several limits at once: all of them are charged, or none.
--- KEYS: one for each limit and client. It holds the theoretical arrival time in microseconds since 2026, and expires
+-- KEYS: one for each limit and client. Each holds a theoretical arrival time in microseconds since 2026, and expires
 -- when that time is past.
 -- ARGV: 1 to charge, 0 to only look; then for each key the time per cell in nanoseconds, the burst and the requested
 -- amount in cells.
@@ -16,7 +16,7 @@ for i, key in ipairs(KEYS) do
   -- If the clock was set back, no client waits longer than after an exhausted burst.
   arrival = math.min(arrival, now + burst * cell)
   local wait = arrival + (wanted - burst) * cell - now
-  -- Smaller differences are rounding errors.
+  -- A shorter wait is a rounding error.
   if wait < 0.01 then wait = 0 end
   if wait > 0 then allowed = false end
   takes[i] = { arrival + wanted * cell, wanted }

@@ -5,7 +5,7 @@
 //! time: when its next cell would be allowed if there were no burst. `gcra.lua` is the same formula for Redis;
 //! `tests/replicas/limits.rs` compares the two.
 //!
-//! One lock holds all counters, so a request takes from all of its limits or from none.
+//! One lock protects all counters, so a request takes from all of its limits or from none.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,8 @@ impl Default for InProcess {
     }
 }
 
-/// The counter of a charge: that of its client, or that of the client's large network if there are too many clients.
+/// The bucket whose counter a charge uses: its client's, or that of the client's large network if there are too many
+/// clients.
 fn counter(times: &ArrivalTimes, bucket: &ClientBucket) -> ClientBucket {
     match times.len() < MOST_CLIENTS || times.contains_key(bucket) {
         true => bucket.clone(),

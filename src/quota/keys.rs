@@ -33,7 +33,7 @@ pub struct KeyStore {
     file: PathBuf,
     read: tokio::sync::Mutex<KeyFileContent>,
     known: Mutex<Arc<KeyTable>>,
-    /// Why the last read failed.
+    /// Why the last read failed, if it did.
     trouble: Mutex<Option<String>>,
 }
 
@@ -43,7 +43,7 @@ type KeyTable = HashMap<[u8; 32], Option<String>>;
 #[derive(Debug, Default)]
 struct KeyFileContent {
     looked: Option<Instant>,
-    /// The version of the last read file, or the error.
+    /// The version of the file at the last read, or the error when its metadata was read.
     stamp: Option<Result<FileVersion, io::ErrorKind>>,
 }
 
@@ -59,7 +59,7 @@ pub enum KeyStatus {
     Unknown,
     /// No key was sent, or no key was ever created. If keys were created but all are revoked, a sent key is `Unknown`.
     NoKeys,
-    /// The file is unreadable, and the last read did not contain this key.
+    /// The file is unreadable, and no key was sent or the last successful read did not contain it.
     Unreadable,
 }
 
@@ -132,8 +132,8 @@ impl KeyStore {
         &self.file
     }
 
-    /// Looks up a client's key. While the file is unreadable, the keys of the last read stay valid and all other
-    /// requests are rejected.
+    /// Looks up a client's key. While the file is unreadable, the keys of the last successful read stay valid, and
+    /// all other requests are rejected.
     pub async fn find(&self, key: Option<&str>) -> KeyStatus {
         self.refresh().await;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -183,7 +183,7 @@ impl KeyStore {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// All keys including revoked ones, by name and then by age. Blocks on the disk.
+    /// All keys including revoked ones, sorted by name and then by time of creation. Blocks on the disk.
     pub fn list(&self) -> Result<Vec<StoredKey>, KeysError> {
         let mut keys = parse(&self.file, fs::read(&self.file))?;
         keys.sort_by(|a, b| (&a.name, &a.created).cmp(&(&b.name, &b.created)));
@@ -250,7 +250,7 @@ impl KeyStore {
     }
 }
 
-/// The time in whole seconds, RFC 3339.
+/// The current time in whole seconds, as in RFC 3339.
 fn now() -> String {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     // Formatting fails only for years of more than four digits.
@@ -285,9 +285,9 @@ fn known(file: &Path, read: io::Result<Vec<u8>>) -> Result<KeyTable, KeysError> 
     parse(file, read)?.into_iter().map(pair).collect()
 }
 
-/// `sim` and 25 letters and digits, each with the same probability.
+/// A new key: `sim` and 25 letters and digits, each with the same probability.
 fn random_key() -> Result<String, KeysError> {
-    // Bytes beyond the last multiple of 62 would favour the first letters.
+    // Bytes from 248, a multiple of 62, would make the first letters more likely.
     const FAIR: u8 = 248;
     let mut key = PREFIX.to_owned();
     let mut bytes = [0; 64];

@@ -18,16 +18,18 @@ pub struct Limit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
-    /// The rate or the burst is zero.
-    #[error("a rate or a burst of less than one lets nothing pass")]
+    /// The rate or the burst is less than the smallest amount that is counted.
+    #[error(
+        "a rate or a burst of less than one request, picture, KiB or hundredth of a megapixel lets nothing pass"
+    )]
     Nothing,
     /// The rate is too high for a clock in nanoseconds.
     #[error(
         "more than {MOST_CELLS_A_SECOND} requests, KiB or hundredths of a megapixel a second cannot be counted"
     )]
     TooFast,
-    /// A used-up burst would take too long to return.
-    #[error("it would take more than a year until the burst is there again")]
+    /// After the burst is used up, it would take too long until all of it is available again.
+    #[error("after the burst is used up, it would take more than a year until all of it is available again")]
     TooSlow,
     /// The burst is larger than the counter can hold.
     #[error(
@@ -94,19 +96,19 @@ impl Limit {
         self.burst
     }
 
-    /// The time in which the whole burst returns.
+    /// The time after which a burst that was used up is available again in full.
     pub fn window(&self) -> Duration {
         let seconds = self.burst as f64 / self.rate as f64 * self.per.seconds() as f64;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
-    /// The time in which one cell returns.
+    /// The time after which one more cell is available.
     pub(super) fn cell_time(&self) -> Duration {
         let cells = self.rate / self.of.cell();
         Duration::from_nanos(self.per.seconds() * 1_000_000_000 / cells)
     }
 
-    /// An amount in cells, at most the burst.
+    /// An amount in cells, rounded up, but at most the burst.
     pub(super) fn cells(&self, amount: u64) -> u32 {
         let cells = amount.min(self.burst).div_ceil(self.of.cell()).min(self.burst / self.of.cell());
         u32::try_from(cells).unwrap_or(u32::MAX)
@@ -119,7 +121,7 @@ impl fmt::Display for Limit {
         let (rate, unit, per) = (self.rate / self.of.scale(), self.of.label(), self.per.label());
         let whom = match self.by {
             LimitScope::Client => "for each client",
-            LimitScope::Key => "for one key",
+            LimitScope::Key => "for each key",
             LimitScope::All => "for all clients together",
         };
         write!(f, "the limit `{}` ({rate} {unit} per {per} {whom})", self.name)

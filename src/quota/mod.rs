@@ -2,8 +2,8 @@
 //!
 //! Rate limits have two gates. *Admit* counts requests and bytes before an upload is read. *Spend* counts images and
 //! megapixels when a rendition must be made, so that cache hits take nothing from the limits that protect credit.
-//! Limits are configuration; their counters are here. The trait is async so that replicas can share the counters in
-//! Redis.
+//! The limits are in the configuration, and their counters are in this module. The trait is async so that replicas can
+//! share the counters in Redis.
 
 mod client_key;
 mod gcra;
@@ -44,13 +44,13 @@ pub struct LimitStatus {
     pub limit: Arc<Limit>,
     /// The amount that is left, in requests, bytes, images or pixels.
     pub remaining: u64,
-    /// The time until more is available; zero if nothing was taken.
+    /// The time until more is available; zero if the whole burst is available.
     pub more_in: Duration,
     /// The time until the requested amount is available, if nothing else is taken; zero if it is available now.
     pub wait: Duration,
 }
 
-/// The rejection of a request. Nothing was taken from any limit.
+/// The rejection of a request. The rejected check took nothing from any limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct RateLimited {
     /// The limits that rejected the request; never empty.
@@ -80,7 +80,7 @@ pub trait Quota: Send + Sync {
     /// Takes every charge, or none of them if one exceeds its limit.
     async fn check(&self, charges: &[Charge]) -> Result<(), RateLimited>;
 
-    /// The status of each charge; takes nothing.
+    /// The status of the counter of each charge; takes nothing.
     async fn look(&self, charges: &[Charge]) -> Vec<LimitStatus>;
 
     /// Removes the counters of clients that can use their whole burst again.

@@ -1,6 +1,6 @@
 //! Observes where requests come from, and warns about two network setups.
 //!
-//! First: behind the userland proxy of a container engine or rootless networking, all requests come from the bridge's
+//! First: behind the userland proxy of a container engine or rootless networking, all requests come from one private
 //! address without a forwarding header, so all clients share one client's limits. Second: the forwarding headers of a
 //! proxy that is not trusted have no effect. Neither setup causes an error, so both are reported here.
 
@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use ipnet::IpNet;
 
-/// How many requests are observed before a notice.
+/// How many requests are observed before [`Notice::OnePeer`].
 const ENOUGH: u32 = 100;
 
-/// At this number of counted requests, all counts are halved, so that old observations fade.
+/// At this number of counted requests, all counts are halved, so that old requests weigh less than new ones.
 const PLENTY: u32 = 1_000;
 
 /// The percentage of requests that counts as nearly all.
@@ -26,7 +26,7 @@ struct PeerCounts {
     requests: u32,
     /// The candidate for the most frequent peer.
     peer: Option<IpAddr>,
-    /// Requests from that peer minus requests from all others.
+    /// Requests from that peer minus requests from all others, since the peer became the candidate.
     its: u32,
     /// Whether [`Notice::OnePeer`] was returned.
     told_lonely: bool,
@@ -86,7 +86,7 @@ impl Notice {
 }
 
 impl Peers {
-    /// Counts a request. Each notice is returned only once.
+    /// Counts a request. Returns a notice the first time that it applies.
     pub fn note(&self, Visit { peer, forwarded, trusted, near }: Visit) -> Option<Notice> {
         let peer = peer.to_canonical();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +140,8 @@ impl PeerCounts {
     /// address.
     fn lonely(&self) -> Option<IpAddr> {
         let peer = self.peer.filter(|peer| is_private(*peer))?;
-        // `self.its` is the peer's requests minus all others, so this is the number of the peer's requests.
+        // `self.its` is the peer's requests minus all others, so this is the number of the peer's requests. It is an
+        // estimate if another peer was the candidate before.
         let its = (self.requests + self.its) / 2;
         (self.requests >= ENOUGH && its * 100 >= self.requests * NEARLY_ALL).then_some(peer)
     }
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn old_observations_fade() {
+    fn old_requests_weigh_less_than_new_ones() {
         let peers = Peers::default();
         told(&peers, "172.17.0.1", 500);
         assert_eq!(peers.notices().len(), 1);

@@ -19,7 +19,7 @@ pub struct Shares(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     held: Mutex<ClientShares>,
-    /// Notified whenever a share is returned.
+    /// Notified whenever a share is returned or gets smaller.
     freed: Notify,
 }
 
@@ -153,7 +153,8 @@ impl Share {
     ) -> Result<(), ShareExceeded> {
         let end = Instant::now() + patience;
         loop {
-            // The wait begins before the check, so that a share returned in between is not missed.
+            // The wait begins before the check, so that a share returned between the check and the wait is not
+            // missed.
             let mut freed = pin!(self.shares.0.freed.notified());
             freed.as_mut().enable();
             let Err(crowded) = self.resize(amount, most) else { return Ok(()) };

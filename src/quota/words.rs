@@ -34,7 +34,7 @@ pub enum Unit {
     Bytes,
     /// Images to colour.
     Pictures,
-    /// Their size; amounts are in pixels.
+    /// The size of images to colour. Amounts are in pixels.
     Megapixels,
 }
 

@@ -1,8 +1,8 @@
 //! The connection to the Redis (or Valkey) that replicas share, the prefix of its keys, and its availability.
 //!
 //! The modules that store data there (`quota`, `credit::ledger`, `gateway::flight`) have their own scripts. An
-//! unavailable Redis must not slow every request down. After a failure all commands fail at once, except for one at a
-//! time that tests whether Redis answers again.
+//! unavailable Redis must not slow every request down. After a failure, all commands fail without being sent for a
+//! short pause. Then one command at a time tests whether Redis answers again.
 //!
 //! A Redis that answers may still reject writes, because it is read-only or full or cannot save. So only a successful
 //! write shows that Redis works.
@@ -21,7 +21,7 @@ pub use address::{Address, AddressError};
 
 use crate::circuit::{Circuit, CircuitPass, CircuitPolicy};
 
-/// How long commands fail at once after a failure.
+/// The pause after a failure, in which commands fail without being sent.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Debug)]
@@ -256,7 +256,7 @@ impl SharedRedis {
 fn trouble(address: &Address, error: &RedisError) -> CommandError {
     let refused = error.code().is_some() || error.kind() == ErrorKind::AuthenticationFailed;
     let reason = match (error.code(), error.detail()) {
-        // In Redis's own words, which its documentation explains; without the position in our script.
+        // Redis's own message, which the documentation of Redis explains, without the position in our script.
         (Some(code), Some(detail)) => {
             let detail = detail.split_once(" script: ").map_or(detail, |(detail, _)| detail);
             format!("{code} {detail}")

@@ -1,4 +1,4 @@
-//! Admin routes, which need the admin token.
+//! Routes that require the admin token.
 
 use rocket::http::Status;
 use rocket::serde::json::Json;
@@ -21,7 +21,7 @@ fn config(_admin: Admin, context: Context) -> Json<serde_json::Value> {
     Json(context.snapshot.report.clone())
 }
 
-/// The contents of one cache tier.
+/// The number of a cache tier's entries, and their total size.
 #[derive(Serialize)]
 struct TierFacts {
     tier: &'static str,
@@ -43,12 +43,13 @@ struct CacheContents {
 #[derive(Serialize)]
 struct ForgottenFacts {
     forgotten: usize,
-    /// `forgotten`, or `unknown` if no entry says which chroma belongs to the upload: then some chroma may remain.
+    /// `forgotten` if the chroma was deleted, too. `unknown` if no cache entry says which chroma belongs to the upload;
+    /// in that case, chroma may remain.
     #[serde(rename = "colour")]
     color: &'static str,
 }
 
-/// Lists the cache's contents by tier.
+/// Removes expired entries from the memory and disk tiers, and returns the number and size of the remaining entries.
 #[get("/v1/admin/cache")]
 async fn cache(_admin: Admin, context: Context) -> Result<Json<CacheContents>, Problem> {
     let stats = context.gateway.cache().sweep().await.map_err(failed)?;
@@ -62,7 +63,7 @@ async fn clear(_admin: Admin, context: Context) -> Result<Status, Problem> {
     Ok(Status::NoContent)
 }
 
-/// Deletes everything that was made from the upload with this SHA-256, in every tier.
+/// Deletes the renditions of the upload with this SHA-256, and its chroma if the cache can find it, in every tier.
 #[delete("/v1/admin/cache/<sha256>")]
 async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<ForgottenFacts>, Problem> {
     let gone = forget(context.gateway.cache(), fingerprint(sha256)?, None).await.map_err(failed)?;
@@ -70,7 +71,7 @@ async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<Fo
     Ok(Json(ForgottenFacts { forgotten: gone.values, color }))
 }
 
-/// The problem for an error of the cache. The error may contain paths, which only an administrator may see.
+/// The problem for an error of the cache. Its detail can contain paths of this machine, so only admin routes return it.
 fn failed(error: CacheError) -> Problem {
     Problem::new(Status::InternalServerError, format!("The cache cannot be read or changed: {error}."))
 }

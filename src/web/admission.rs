@@ -43,7 +43,8 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
     Ok(UploadMemory::new(admission, most, bytes, gateway, pace))
 }
 
-/// Admits another image of an admitted request: one that the body refers to and does not contain.
+/// Admits an image that the body of an admitted request refers to but does not contain. With 0 bytes, admits a request
+/// without a body; the caller has checked the API key.
 pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix).filter(|_| config.quota.enabled);
@@ -52,13 +53,13 @@ pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Admission>, Prob
     charge(context, bytes, share).await
 }
 
-/// The bounds on uploads in memory.
+/// The limits of the upload memory: for all clients together, and for each client.
 fn most(Context { snapshot, .. }: &Context) -> ShareLimits {
     let config = &snapshot.config;
     ShareLimits { all: config.limits.upload_memory, each: config.quota.client_upload_memory }
 }
 
-/// Charges the rate limits for an upload. `share` is its share of the upload memory, which may still grow.
+/// Charges an upload to the rate limits. `share` is the upload memory that the upload holds; the amount may still grow.
 async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix);
@@ -71,9 +72,9 @@ async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admis
     Ok(Arc::new(Admission { charges, share }))
 }
 
-/// Sets `RateLimit` and `RateLimit-Policy` on responses of rate-limited routes, and on responses to requests with an
-/// invalid key. By draft-ietf-httpapi-ratelimit-headers-10, each header is a structured field (RFC 9651): a list with
-/// one item per limit.
+/// Sets `RateLimit` and `RateLimit-Policy` on responses to uploads, and on responses to requests that are rejected
+/// because of their key or token. As in draft-ietf-httpapi-ratelimit-headers-10, each header is a structured field
+/// (RFC 9651): a list with one item per limit.
 pub struct RateLimitHeaders;
 
 #[rocket::async_trait]
@@ -95,14 +96,14 @@ fn list(levels: &[LimitStatus], item: impl Fn(&LimitStatus) -> String) -> String
     levels.iter().map(item).collect::<Vec<_>>().join(", ")
 }
 
-/// `"bytes";q=4294967296;qu="content-bytes";w=60`: the quota and the window in seconds. Names of limits consist of
-/// letters, digits, `-` and `_`, so they need no escaping.
+/// An item of `RateLimit-Policy`, such as `"bytes";q=4294967296;qu="content-bytes";w=60`: the quota, its unit, and the
+/// window in seconds. Names of limits consist of letters, digits, `-` and `_`, so they need no escaping.
 fn policy(level: &LimitStatus) -> String {
     let LimitStatus { limit, .. } = level;
     let unit = match limit.of() {
         Unit::Requests => "",
         Unit::Bytes => ";qu=\"content-bytes\"",
-        // The draft has no units for these; clients ignore parameters that they do not know.
+        // The draft has no units for pictures and megapixels. Clients ignore parameters that they do not know.
         Unit::Pictures => ";pixcolor-unit=\"pictures\"",
         Unit::Megapixels => ";pixcolor-unit=\"megapixels\"",
     };
@@ -110,7 +111,8 @@ fn policy(level: &LimitStatus) -> String {
     format!("\"{}\";q={quota}{unit};w={window}", limit.name())
 }
 
-/// `"bytes";r=1048576;t=1`: the remaining amount, and the seconds until more is available.
+/// An item of `RateLimit`, such as `"bytes";r=1048576;t=1`: the remaining amount, and the seconds until more is
+/// available.
 fn service_limit(level: &LimitStatus) -> String {
     let mut item =
         format!("\"{}\";r={}", level.limit.name(), in_configured_unit(&level.limit, level.remaining));
@@ -121,7 +123,7 @@ fn service_limit(level: &LimitStatus) -> String {
     item
 }
 
-/// An amount in the unit in which a limit is configured.
+/// Converts an amount to the unit in which its limit is configured, rounded down.
 pub fn in_configured_unit(limit: &Limit, amount: u64) -> u64 {
     amount / limit.of().scale()
 }

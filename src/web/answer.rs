@@ -20,7 +20,7 @@ use crate::photo::Damage;
 pub enum RenditionResponse {
     /// The image itself.
     Image(Rendition),
-    /// A JSON object with the image as a data URL and everything that the headers say.
+    /// A JSON object with the image as a data URL and all facts that [`headers`] contains.
     Json(Rendition),
 }
 
@@ -30,26 +30,26 @@ struct ResponseFacts<'r> {
     format: String,
     width: u32,
     height: u32,
-    /// SHA-256 of the image file.
+    /// SHA-256 of the result's image file.
     sha256: String,
     /// `null` if the upload was already in colour and is itself the result.
     provider: Option<&'r str>,
     model: Option<&'r str>,
-    /// Decimal as text, because money is never a float. `null` if unknown.
+    /// The cost of the request: a decimal as text, so that it is exact. `null` if unknown.
     credits: Option<String>,
     /// Processor seconds on this machine; `null` for a remote provider.
     cpu_seconds: Option<f64>,
     /// `colour` if the upload was in colour already, else `null`.
     input: Option<&'static str>,
     /// Where the image came from: a cache tier (`memory`, `disk`, `store`), cached colour (`merged`), another request's
-    /// flight (`coalesced`) or the upload itself (`passed`). After a call, the reason for it: `miss`, `request` or
-    /// `bypass`.
+    /// flight (`coalesced`) or the upload itself (`passed`). After a call, the reason for the call: `miss`, `request`
+    /// or `bypass`.
     cache: &'static str,
     /// The cost of the call that was not needed; `null` if a provider was called or nothing was saved.
     saved: Option<SavedFacts>,
     /// The path of the result; `null` if it is not stored.
     result: Option<String>,
-    /// `budget` if a provider higher on the route was skipped for lack of credit, else `null`.
+    /// `budget` if an earlier provider of the route was skipped for lack of credit, else `null`.
     degraded: Option<&'static str>,
     /// The duration of each step, in seconds.
     seconds: serde_json::Map<String, serde_json::Value>,
@@ -64,7 +64,7 @@ struct Warning<'r> {
     /// `damaged`: a part of the upload could not be read.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// A sentence for people.
+    /// A sentence that describes the defect.
     detail: &'r str,
 }
 
@@ -82,7 +82,7 @@ impl From<SavedCost> for SavedFacts {
     }
 }
 
-/// The warning about a result with a missing part.
+/// The type of the warning that a part of the upload could not be read.
 const DAMAGED: &str = "damaged";
 
 /// The header that warns of a defect of the result.
@@ -107,7 +107,7 @@ pub fn data_url(rendition: &Rendition) -> String {
     url
 }
 
-/// The cost of a request in credits, as text for people.
+/// The cost of a request in credits, or `unknown`.
 pub fn credits(rendition: &Rendition) -> String {
     rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string())
 }
@@ -139,12 +139,12 @@ fn facts(rendition: &Rendition) -> ResponseFacts<'_> {
 fn json_body(rendition: &Rendition) -> serde_json::Result<Base64Body> {
     let facts = serde_json::to_string(&facts(rendition))?;
     let head = format!("{{\"image\":\"{}", data_url_head(rendition));
-    // The member `image` replaces the opening brace.
+    // `head` has the opening brace and the member `image`.
     let tail = format!("\",{}", facts.trim_start_matches('{'));
     Ok(Base64Body::new(head, rendition.bytes.clone(), tail))
 }
 
-/// `Cache-Status` (RFC 9211).
+/// The value of `Cache-Status` (RFC 9211).
 fn cache_status(rendition: &Rendition) -> String {
     let stored = if rendition.cache_key.is_some() { "; stored" } else { "" };
     match rendition.origin {
@@ -156,7 +156,7 @@ fn cache_status(rendition: &Rendition) -> String {
     }
 }
 
-/// `Server-Timing`, such as `decode;dur=12.3, provider;dur=80.1`, in milliseconds.
+/// The value of `Server-Timing`, such as `decode;dur=12.3, provider;dur=80.1`, in milliseconds.
 fn server_timing(rendition: &Rendition) -> String {
     let step =
         |(name, took): &(&str, std::time::Duration)| format!("{name};dur={:.1}", took.as_secs_f64() * 1e3);
@@ -231,12 +231,12 @@ pub struct Described<R> {
 }
 
 impl<R> Described<R> {
-    /// The response for this rendition.
+    /// Adds the headers about this rendition to `inner`.
     pub fn new(rendition: &Rendition, inner: R) -> Self {
         Self { headers: headers(rendition), inner }
     }
 
-    /// The response for this problem.
+    /// Adds the headers of this problem to `inner`.
     pub fn problem(problem: &Problem, inner: R) -> Self {
         Self { headers: problem.headers(), inner }
     }

@@ -29,7 +29,7 @@ pub struct Assets {
 
 struct AssetFile {
     bytes: Bytes,
-    /// The first 16 digits of its SHA-256, for its URL and its entity tag.
+    /// The first 16 hexadecimal digits of the file's SHA-256. The URL and the entity tag of the file contain them.
     version: String,
 }
 
@@ -42,7 +42,8 @@ pub enum AssetError {
 }
 
 impl Assets {
-    /// Loads the embedded files; files in the folders replace them. `extend` adds functions to the templates.
+    /// Loads the embedded files; files with the same names in the folders replace them. `extend` adds functions and
+    /// filters for the templates.
     pub fn load(
         templates: Option<&Path>,
         files: Option<&Path>,
@@ -124,7 +125,7 @@ struct StaticFile {
     bytes: Bytes,
     kind: ContentType,
     etag: String,
-    /// Whether the URL has the current version, so that the response never changes.
+    /// Whether the URL contains the file's version. The response to such a URL never changes.
     immutable: bool,
 }
 

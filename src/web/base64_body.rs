@@ -21,12 +21,12 @@ pub struct Base64Body {
 }
 
 impl Base64Body {
-    /// The text `head`, the image in base64, the text `tail`.
+    /// A body of the text `head`, the image in base64, and the text `tail`.
     pub fn new(head: String, picture: Bytes, tail: impl Into<Bytes>) -> Self {
         Self { plain: head.into(), picture, tail: tail.into() }
     }
 
-    /// Length in bytes, before the first read.
+    /// Length of the whole body in bytes; valid before the first read.
     pub fn len(&self) -> usize {
         self.plain.len() + self.picture.len().div_ceil(3) * 4 + self.tail.len()
     }

@@ -1,7 +1,8 @@
-//! Request bodies: admission, reading into one buffer within limits and a minimum speed, and discarding after an error.
+//! Request bodies: admits an upload, reads it into one buffer within a size limit and a time-out, and discards the rest
+//! of the body after an error.
 //!
-//! The size limit counts the image's own bytes in every body format. After an error the rest of the body is read and
-//! discarded up to a bound, because most clients send the whole request before they read the response.
+//! In every body format, the size limit applies to the bytes of the image file alone. After an error, at most 64 MiB of
+//! the body are discarded, because most clients send the whole request before they read the response.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,10 +28,10 @@ use crate::quota::Admission;
 const DISCARD_BYTES: usize = 64 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
-/// Discarding ends when the client sends nothing for this time: it may already be waiting for the response.
+/// Discarding ends when the client sends nothing for this time, because the client may be waiting for the response.
 const DISCARD_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many bytes JSON may add to an image in base64.
+/// How many bytes a body may have in addition to an image in base64, for example for JSON.
 const ENVELOPE_BYTES: u64 = 64 << 10;
 
 /// A request body whose upload was admitted.
@@ -52,11 +53,11 @@ impl<'r> Body<'r> {
         };
         let limit = snapshot.config.limits.upload_bytes;
         let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
-        // Without a length, the maximum is charged.
+        // Without a length, the maximum is charged, unless the body is empty.
         let empty = data.peek_complete().then_some(0);
         let charged = length.or(empty).unwrap_or(limit).min(text_limit(limit));
         let pace = Pace::new(&snapshot.config.limits);
-        // `collect` enforces the limit, because Rocket's own limit truncates silently.
+        // `collect` and `form::read` enforce the limit, because Rocket's own limit truncates silently.
         let mut stream = pace.count(data.open(ByteUnit::max_value()));
         match admission::admit(request, charged, pace.clone()).await {
             Ok(memory) => Ok(Self { stream, limit, length: length.unwrap_or(0), memory, pace }),
@@ -64,18 +65,18 @@ impl<'r> Body<'r> {
         }
     }
 
-    /// How long the body may take to arrive.
+    /// The time-out for the arrival of the body.
     pub fn pace(&self) -> Pace {
         self.pace.clone()
     }
 
-    /// What the upload holds until its bytes are dropped.
+    /// The admission of the upload, which must be held until the upload's bytes are dropped.
     pub fn admission(&self) -> Arc<Admission> {
         self.memory.admission()
     }
 
-    /// The result of reading the body. After an error the rest of the body is discarded; if the body was too slow, the
-    /// connection is closed instead.
+    /// Turns the result of reading the body into an outcome. After an error, discards the rest of the body; if the body
+    /// was too slow, the connection is closed instead.
     pub async fn finish<T>(
         mut self,
         read: Result<Result<T, Problem>, TooSlow>,
@@ -102,7 +103,8 @@ impl<'r> Body<'r> {
     }
 
     /// Reads an image that the client declared as a form, as `curl --data-binary` does by default. `None` if the body
-    /// is really a form. Bytes that are neither are also returned, so that the decoder's error can name their format.
+    /// consists of text, as a form does. Other bytes are returned even if they are not a supported image, so that the
+    /// decoder's error can name their format.
     pub async fn declared_as_form(&mut self) -> Result<Option<Upload>, Problem> {
         let upload = self.raw().await?;
         let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
@@ -132,14 +134,15 @@ impl<'r> Body<'r> {
         form::read(&mut self.stream, boundary, (self.limit, self.length), &self.memory, part).await
     }
 
-    /// Reads to the end or the limit into one buffer of the final size.
+    /// Reads the whole body into one buffer and passes each piece to `each`. Fails if the body exceeds `limit`. With a
+    /// `Content-Length`, the buffer has its final size from the start.
     async fn collect(&mut self, limit: u64, mut each: impl FnMut(&[u8])) -> Result<Bytes, Problem> {
         let too_large = || Problem::too_large(self.limit);
         if self.length > limit {
             return Err(too_large());
         }
-        // Capacity costs address space only: pages become memory when bytes arrive. One extra byte lets the read that
-        // finds the end use the same buffer.
+        // Capacity costs address space only: the kernel provides memory when bytes arrive. With one extra byte, the
+        // read that finds the end of the body does not enlarge the buffer.
         let mut buffer = BytesMut::with_capacity(self.length.max(8 << 10) as usize + 1);
         let mut seen = 0;
         loop {

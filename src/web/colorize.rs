@@ -1,4 +1,4 @@
-//! `POST /v1/colorize`: a photo in, the coloured photo out, as an image or as JSON.
+//! `POST /v1/colorize`: colours an upload and returns the result as an image or as JSON.
 
 use rocket::http::Accept;
 use rocket::{Route, post, routes};

@@ -15,8 +15,8 @@ use rocket::Request;
 
 use crate::gateway::Connection;
 
-/// How often a connection must be missing from the list before it counts as closed. The kernel writes the list in
-/// pieces, and an entry can move between pieces while connections come and go.
+/// How many readings of the list in a row must not show a connection as open before it counts as closed. The kernel
+/// writes the list in pieces. If other connections open or close meanwhile, a reading can miss an entry.
 const LOOKS: usize = 3;
 
 /// A TCP connection, from the server's side.
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// Both ends of a connection to a listener, and the listener's view of it.
+    /// Both ends of a new connection to a listener, and the `TcpConnection` that describes it.
     fn connect(listen: &str, to: IpAddr) -> (TcpStream, TcpStream, TcpConnection) {
         let listener = TcpListener::bind(listen).unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! Decodes images in data URLs (RFC 2397), from JSON and from the page of 2017.
+//! Decodes images in data URLs (RFC 2397). JSON bodies, the Algorithmia facade and the web page of 2017 use them.
 
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -18,7 +18,8 @@ pub fn not_a_data_url() -> Problem {
     Problem::bad_request("Send the picture as a data URL: `data:image/jpeg;base64,...`.")
 }
 
-/// Decodes a base64 data URL to at most `limit` bytes; line breaks are ignored.
+/// Decodes a base64 data URL; white space in the base64 is ignored. Fails if the image is empty or larger than `limit`
+/// bytes.
 pub fn decode(url: &str, limit: u64) -> Result<Bytes, Problem> {
     let url = url.trim();
     let prefix = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
@@ -51,7 +52,7 @@ fn flaw(error: &DecodeError) -> String {
     match error {
         DecodeError::InvalidByte(at, byte) => {
             let shown = char::from(*byte).escape_default();
-            format!("has `{shown}` at byte {} of its data, which is not a base64 character", at + 1)
+            format!("has the character `{shown}`, which is not base64, at byte {} of its data", at + 1)
         }
         DecodeError::InvalidLength(_)
         | DecodeError::InvalidLastSymbol { .. }

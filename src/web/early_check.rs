@@ -1,4 +1,4 @@
-//! Rejects requests before their body is read. By then, Rocket itself has read only the first 14 bytes.
+//! Rejects requests before their body is read. Rocket itself has then read at most the first 14 bytes of the body.
 
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
@@ -8,7 +8,7 @@ use super::problem::Problem;
 /// Returns the problem to answer with if the request must be rejected, otherwise `None`.
 type RequestCheck = fn(&Request<'_>) -> Option<Problem>;
 
-/// Wraps routes in a check.
+/// Wraps routes, so that `check` runs before their handlers.
 pub fn guard(routes: Vec<Route>, check: RequestCheck) -> Vec<Route> {
     let behind = |mut route: Route| {
         route.handler = Box::new(Door { handler: route.handler, check });

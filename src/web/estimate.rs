@@ -40,7 +40,7 @@ struct OfferFacts {
     place: Option<usize>,
     leaves_machine: bool,
     ready: bool,
-    /// Why it is not ready.
+    /// Why the provider is not ready; absent if it is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// `hit`: the result is cached; `merged`: only the colour is cached; `miss`: neither is cached; `unknown`: the
@@ -52,7 +52,7 @@ struct OfferFacts {
     money: Option<MoneyFacts>,
     /// How long the provider takes; `null` without past calls, or if the provider would not be called.
     seconds: Option<SecondsRange>,
-    /// The number of past calls for photos of this size; 0 if the estimate comes from the price alone.
+    /// The number of past calls for photos of this size class; 0 if the estimate comes from the price alone.
     calls: u64,
     /// Whether the budgets cover the most that the call may cost.
     allowed: bool,
@@ -61,7 +61,7 @@ struct OfferFacts {
     budget: Option<BudgetFacts>,
 }
 
-/// Decimals as text, because money is never a float.
+/// Amounts: decimals as text, so that they are exact.
 #[derive(Serialize)]
 struct CreditsRange {
     /// One in ten past calls cost less. Without past calls: the least that the price allows.
@@ -184,7 +184,7 @@ async fn estimate(
 }
 
 impl DeclaredImage {
-    /// The request's description of an image that it does not send.
+    /// Checks the description of an image that the request does not contain.
     pub(super) fn new(
         size: (Option<u32>, Option<u32>),
         bytes: Option<u64>,

@@ -1,4 +1,4 @@
-//! Fairings: security headers, chunk size, `Cache-Status`, the request log and request metrics.
+//! Fairings: the method as sent, security headers, chunk size, `Cache-Status`, the request log and request metrics.
 
 use std::time::Instant;
 
@@ -10,16 +10,16 @@ use rocket::{Data, Request, Response};
 use super::guards;
 use super::identity::{REQUEST_ID, RequestIdentity};
 
-/// The page loads resources from this server only. `blob:` and `data:` URLs are its own images and results.
+/// The page loads resources from this server only. The images at `blob:` and `data:` URLs are part of the page itself.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Other responses must not run scripts or load anything when a browser opens them.
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-/// Restores the method of a form that was sent with `POST`. If the first field of a form is `_method`, Rocket uses its
-/// value as the method. Rocket does so before any fairing runs, and no setting prevents it. So a form on any web page
-/// could send `DELETE` or `PUT`, which browsers do not send across sites.
+/// Restores the method of a form that was sent with `POST`. If the first field of a form is `_method`, Rocket uses the
+/// field's value as the method. Rocket does so before any fairing runs, and no setting prevents it. So a form on any
+/// web page could send `DELETE` or `PUT`, which browsers do not let a form send.
 pub struct SentMethod;
 
 /// The number of bytes in which Rocket looks for the field `_method`.
@@ -59,7 +59,7 @@ impl Fairing for Headers {
         response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
         // With `no-referrer` a browser would send the page's own form with `Origin: null`.
         response.set_header(Header::new("Referrer-Policy", "same-origin"));
-        // The server closes this connection without reading another request.
+        // A stopping server closes the connection without reading another request.
         if guards::gateway(request).is_some_and(|gateway| gateway.tasks().stopping()) {
             response.set_header(Header::new("Connection", "close"));
         }
@@ -71,8 +71,9 @@ impl Fairing for Headers {
 /// own (`Json`, `String`).
 pub struct ChunkSize;
 
-/// Maximum bytes that are copied at a time. A client that does not read a large response occupies 0.8 MB; with 512
-/// KiB it would be 1.5 MB, and a result of 300 kB would take a tenth less processor time.
+/// Maximum bytes that are copied at a time. A client that does not read a large response occupies 0.8 MB of memory.
+/// With 512 KiB, such a client would occupy 1.5 MB, and sending a result of 300 kB would take a tenth less processor
+/// time.
 const CHUNK_BYTES: usize = 128 << 10;
 
 #[rocket::async_trait]
@@ -83,14 +84,14 @@ impl Fairing for ChunkSize {
 
     async fn on_response<'r>(&self, _: &'r Request<'_>, response: &mut Response<'r>) {
         if let Some(length) = response.body().preset_size() {
-            // With one byte more than the body, Rocket finds its end without a second buffer.
+            // With one byte more than the body, Rocket finds the body's end without a second buffer.
             #[expect(clippy::disallowed_methods, reason = "set here only, after the body")]
             response.set_max_chunk_size(length.saturating_add(1).min(CHUNK_BYTES));
         }
     }
 }
 
-/// Sets `Cache-Status` (RFC 9211) on responses of the cached routes that do not have this header yet. Most of these
+/// Sets `Cache-Status` (RFC 9211) on each response of a cached route that does not have this header yet. Most such
 /// responses reject a request before the cache lookup.
 pub struct CacheStatus;
 

@@ -21,7 +21,8 @@ const FORM_FIELDS: usize = 24;
 /// Maximum length of a text field, in bytes.
 const FIELD_BYTES: usize = 256;
 
-/// Maximum bytes of a form without its image: OpenAI's prompts have up to 32,000 characters.
+/// How many bytes a form may have in addition to the size limit of its image. OpenAI's prompts have up to 32,000
+/// characters.
 const FIELDS_BYTES: u64 = 192 << 10;
 
 /// What to do with a field.
@@ -32,7 +33,7 @@ pub enum FormPart {
     Text,
     /// Ignored.
     Skipped,
-    /// An error.
+    /// Not allowed: the form is rejected with this problem.
     Refused(Box<Problem>),
 }
 
@@ -47,7 +48,7 @@ pub struct Form {
 }
 
 /// Reads a form whose image has at most `limit` bytes. `length`, the `Content-Length`, is the initial size of the
-/// image's buffer. Memory for arriving bytes is reserved in `memory`.
+/// image's buffer. Memory for arriving bytes is taken from `memory`.
 pub async fn read<R: AsyncRead + Send + Unpin>(
     stream: R,
     boundary: String,
@@ -111,7 +112,7 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
     Ok(Form { upload, file_name, texts, skipped })
 }
 
-/// The upload of a completely received image.
+/// Creates the upload after the whole image has arrived. Fails if the image is empty.
 pub fn finish(bytes: Bytes, hash: Sha256, admission: Arc<Admission>) -> Result<Upload, Problem> {
     if bytes.is_empty() {
         return Err(Problem::empty_picture().about("image"));
@@ -132,7 +133,7 @@ fn plain(name: String) -> Result<String, Problem> {
 
 async fn value(field: &mut multer::Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    let unreadable = || Problem::bad_request("A form field is too long or is not text.");
+    let unreadable = || Problem::bad_request("A form field is cut off, too long or not UTF-8 text.");
     while let Some(chunk) = field.chunk().await.map_err(|_| unreadable())? {
         if bytes.len() + chunk.len() > FIELD_BYTES {
             return Err(unreadable());

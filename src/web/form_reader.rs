@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Maximum bytes of a part's header and of anything before its boundary.
+/// Maximum bytes of a part's header together with the text before it.
 pub const HEAD_BYTES: u64 = 16 << 10;
 
-/// A part's header is longer than [`HEAD_BYTES`].
+/// A part's header, together with the text before it, is longer than [`HEAD_BYTES`].
 #[derive(Debug, thiserror::Error)]
 #[error("a part's header, or the text before it, is longer than {HEAD_BYTES} bytes")]
 pub struct HeadTooLong;
@@ -22,19 +22,20 @@ pub struct HeadTooLong;
 pub struct Allowance(Arc<AtomicU64>);
 
 impl Allowance {
-    /// The next bytes are a part's header.
+    /// Allows [`HEAD_BYTES`], because the next bytes are a part's header.
     pub fn head(&self) {
         self.0.store(HEAD_BYTES, Ordering::Relaxed);
     }
 
-    /// The next bytes are a part's content, which has its own limit.
+    /// Allows any number of bytes, because the next bytes are a part's content, which has its own limit.
     pub fn body(&self) {
         self.0.store(u64::MAX, Ordering::Relaxed);
     }
 }
 
-/// A reader that fails after a given number of bytes. It returns [`Poll::Pending`] once after each piece, so that
-/// the parser parses each piece. Otherwise the parser would first read everything that is available.
+/// A reader that fails once it has read more bytes than its allowance. It returns [`Poll::Pending`] once after each
+/// piece, so that the parser parses the piece before it reads the next one. Otherwise the parser would first read
+/// everything that is available.
 #[derive(Debug)]
 pub struct FormReader<R> {
     inner: R,

@@ -1,9 +1,9 @@
-//! Text for people as a header value.
+//! Converts text to a header value.
 
-/// Maximum length of such a text.
+/// Maximum length of the value, in characters.
 const MOST: usize = 500;
 
-/// A text as one line of printable ASCII.
+/// Converts a text to one line of at most [`MOST`] printable ASCII characters. Other characters become `?` or a space.
 pub fn header_text(text: &str) -> String {
     let safe = |c: char| match c {
         ' '..='~' => c,

@@ -1,5 +1,5 @@
-//! `GET /healthz` and `GET /readyz`: whether the process runs, and whether it could colour a photo now. Neither makes
-//! a call.
+//! `GET /healthz` and `GET /readyz`: whether the process runs, and whether it could colour a photo now. Neither route
+//! calls a provider.
 
 use std::time::Duration;
 
@@ -55,13 +55,13 @@ const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[get("/readyz")]
 async fn readyz(context: Context) -> (Status, Json<ReadinessBody>) {
-    // A new check, because something may have failed since the last one. Failures are recorded where they occur, so the
-    // result is not needed here.
+    // A new check, because the ledger or Redis may have failed since the last check. The check itself records a
+    // failure, so its result is not needed here.
     let _ = timeout(CHECK_TIMEOUT, context.gateway.check_ledger()).await;
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     let configuration_is_not_in_force = context.gateway.reload_error();
-    // Not the error's own text, which contains a path on this machine.
+    // The error's own text contains a path of this machine, so the response does not contain it.
     let keys_cannot_be_read = context
         .gateway
         .quotas()

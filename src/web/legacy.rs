@@ -1,4 +1,4 @@
-//! `POST /image`, the route of the 2017 page: a data URL as text in and out.
+//! `POST /image`, the route of the web page of 2017. The request and the response are data URLs as text.
 
 use rocket::http::ContentType;
 use rocket::request::Request;

@@ -20,7 +20,7 @@ const METHODS: [Method; 9] = [
     Method::Patch,
 ];
 
-/// Routes for each method that a path of `routes` lacks. They rank after all others.
+/// Routes that return 405, for each method that a path of `routes` lacks. They rank after all other routes.
 pub fn wrong_method_routes(routes: &[Route]) -> Vec<Route> {
     let mut known: BTreeMap<&str, Vec<Method>> = BTreeMap::new();
     for route in routes {

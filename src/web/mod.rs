@@ -47,7 +47,7 @@ use problem::{Problem, Renderer};
 
 use crate::gateway::Gateway;
 
-/// Every route, except those for wrong methods.
+/// All routes except those for wrong methods; `/metrics` only if `with_metrics` is true.
 fn own_routes(with_metrics: bool) -> Vec<Route> {
     [
         page::routes(),
@@ -73,7 +73,7 @@ pub fn assets(templates: Option<&Path>, files: Option<&Path>) -> Result<Assets, 
     Assets::load(templates, files, openapi::extend_templates)
 }
 
-/// The server with every route, guard, fairing and catcher. It has no metrics if those have a separate address.
+/// The server with every route, guard, fairing and catcher. It serves no metrics if these have a separate address.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
     let routes = own_routes(gateway.snapshot().config.metrics.address.is_none());
     let check = guards::rejection;
@@ -93,7 +93,7 @@ pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> 
     serve(figment, gateway, routes)
 }
 
-/// Adds fairings and catchers to routes.
+/// Builds a server with these routes, the fairings and the catcher.
 fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<Build> {
     rocket::custom(figment)
         .manage(gateway)
@@ -109,7 +109,7 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         .attach(fairings::Log)
 }
 
-/// Responses to requests that no handler answered.
+/// Responds to a request if no route matches, a guard fails or a handler panics.
 #[catch(default)]
 async fn unhandled(status: Status, request: &Request<'_>) -> Problem {
     if let Some(problem) = guards::rejection(request) {

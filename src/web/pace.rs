@@ -1,5 +1,5 @@
-//! The time-out of an arriving upload. Without it a client that sends a byte now and then would hold its share of the
-//! upload memory for the whole request time-out.
+//! The time-out of an arriving upload. Without this time-out, a client that sends a byte now and then would hold upload
+//! memory for the whole request time-out.
 
 use std::future::Future;
 use std::io;
@@ -48,7 +48,7 @@ impl Pace {
         Self { arrived: Arc::default(), most: request, grace: upload_grace, speed: upload_speed }
     }
 
-    /// Wraps a reader so that its bytes count.
+    /// Wraps a reader, so that the bytes that it returns are counted as arrived.
     pub fn count<R>(&self, inner: R) -> Counted<R> {
         Counted { inner, arrived: self.arrived.clone() }
     }
@@ -81,7 +81,7 @@ impl Pace {
     }
 }
 
-/// A reader whose bytes count for a [`Pace`].
+/// A reader whose bytes a [`Pace`] counts as arrived.
 #[derive(Debug)]
 pub struct Counted<R> {
     inner: R,

@@ -93,7 +93,7 @@ fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> se
     })
 }
 
-/// The upload as a data URL; `None` for TIFF, which browsers cannot show.
+/// The upload as a data URL. `None` for a TIFF, which most browsers cannot show, and if the image header is invalid.
 fn original_url(upload: &Upload, limits: &Limits) -> Option<String> {
     let format = read_head(&upload.bytes, limits).ok()?.format;
     (format != InputFormat::Tiff)

@@ -24,7 +24,7 @@ pub struct ProviderFacts {
     model: String,
     version: String,
     pub ready: bool,
-    /// Why it is not ready.
+    /// Why the provider is not ready; absent if it is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Whether images leave this machine.
@@ -49,19 +49,19 @@ pub struct ProviderHistory {
 /// Cost and time per megapixel for photos of one size class.
 #[derive(Serialize)]
 struct PerMegapixel {
-    /// In megapixels: `<=0.5`, `<=2`, `<=8`, `>8`.
+    /// The size class, in megapixels: `<=0.5`, `<=2`, `<=8` or `>8`.
     size: &'static str,
     /// Successful calls.
     calls: u64,
-    /// Total megapixels of their photos.
+    /// Total megapixels of the photos of these calls.
     megapixels: f64,
-    /// Decimal as text; includes failed calls that cost credit.
+    /// Credits per megapixel, a decimal as text; includes failed calls that cost credit.
     credits: String,
     /// `credits` in money at the configured exchange rate, by currency.
     money: BTreeMap<String, String>,
-    /// Seconds spent waiting for the provider.
+    /// Seconds per megapixel spent waiting for the provider.
     seconds: f64,
-    /// Processor seconds on this machine.
+    /// Processor seconds per megapixel on this machine.
     cpu_seconds: f64,
 }
 

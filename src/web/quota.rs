@@ -1,5 +1,5 @@
-//! `GET /v1/quota`: the client's rate limits, and how this server identifies the client. Only a request that is
-//! rejected with 401 counts against a limit.
+//! `GET /v1/quota`: the client's rate limits, and how this server identifies the client. A request to this route counts
+//! against a limit only if it is rejected with 401.
 
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
@@ -22,7 +22,7 @@ struct QuotaStatus {
     client: Option<String>,
     /// The other end of the connection: a proxy or the client itself.
     peer: String,
-    /// Whether any limit applies.
+    /// Whether rate limits are enabled.
     enabled: bool,
     limits: Vec<LimitFacts>,
     /// Warnings about proxies in front of this server that hide the clients' addresses.
@@ -30,7 +30,7 @@ struct QuotaStatus {
     notices: Vec<String>,
 }
 
-/// A rate limit and what is left of it.
+/// A rate limit and its remaining amount for the client.
 #[derive(Serialize)]
 struct LimitFacts {
     name: String,

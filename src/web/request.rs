@@ -1,4 +1,4 @@
-//! Requests to the gateway, built from query parameters, headers and form fields.
+//! Builds requests to the gateway from query parameters, headers and form fields.
 
 use std::time::Instant;
 
@@ -21,7 +21,8 @@ pub fn single(name: &str, mut values: Vec<String>) -> Result<Option<String>, Pro
     }
 }
 
-/// Colours an upload. The format comes from the fields, then from `Accept`.
+/// Colours an upload. The output format is that of the fields, or else that of `Accept`; without either, it follows
+/// from the upload's format.
 pub async fn colorize(
     context: &Context,
     upload: Upload,
@@ -45,8 +46,9 @@ pub async fn colorize(
     };
     let rendition = context.gateway.colorize(context.snapshot.clone(), request).await;
     rendition.map_err(|error| {
-        // Unknown providers and shutdown are reported before the cache lookup. A photo error may also come from
-        // decoding or encoding after a miss. The two cannot be told apart here, so no photo error reports a cache miss.
+        // Unknown providers and shutdown are reported before the cache lookup. A photo error occurs either before the
+        // lookup, or in decoding or encoding after a miss. These cases cannot be told apart here, so no photo error
+        // reports a cache miss.
         let looked_up =
             !matches!(error, Error::Photo(_) | Error::UnknownProvider { .. } | Error::ShuttingDown);
         let forward = if context.reuse.lookup { "miss" } else { "request" };

@@ -1,6 +1,6 @@
 //! Results by URL: `GET /v1/results/{digest}` returns one immutable image, and `GET /v1/results/sha256/{fingerprint}`
-//! the best cached result of an upload. A client that knows the SHA-256 of a photo can ask here first, and uploads the
-//! photo only if there is no result.
+//! the best cached result of an upload. A client that knows the SHA-256 of an image file can ask here first, and upload
+//! the file only if there is no result.
 
 use std::io::Cursor;
 
@@ -82,7 +82,7 @@ async fn best(
     Ok(ResultImage { bytes: rendition.bytes, media_type, digest, headers, known: known.is(digest) })
 }
 
-/// Whether shared caches may store the response.
+/// The directive of `Cache-Control` that says whether shared caches may store the response.
 fn visibility(snapshot: &Snapshot) -> &'static str {
     let config = &snapshot.config;
     match config.cache.share {
@@ -99,7 +99,7 @@ struct ClientCopy<'r> {
 }
 
 impl ClientCopy<'_> {
-    /// Whether the tags include this digest (RFC 9110, section 13.1.2).
+    /// Whether the tags include this digest or `*` (RFC 9110, section 13.1.2).
     fn is(&self, digest: [u8; 32]) -> bool {
         let tag = format!("\"{}\"", hex(&digest));
         self.tags.iter().any(|known| *known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
@@ -117,7 +117,7 @@ impl<'r> FromRequest<'r> for ClientCopy<'r> {
     }
 }
 
-/// The image, or 304.
+/// The response with an image, or 304 if the client has the image already (`known`).
 struct ResultImage {
     bytes: Bytes,
     media_type: &'static str,

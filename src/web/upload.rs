@@ -33,7 +33,7 @@ pub struct UploadFields {
     pub file_name: Option<String>,
 }
 
-/// A data URL as text, whatever the content type: the body that the 2017 page sends.
+/// A data URL as text, whatever the content type: the body that the web page of 2017 sends.
 #[derive(Debug)]
 pub struct DataUrl(pub Upload);
 
@@ -203,7 +203,9 @@ fn whole<T: TryFrom<u64>>(name: &str, number: Option<Number>, of: &str) -> Resul
     let rounded = written.filter(|float| float.fract().abs() < f64::EPSILON).map(|float| float as u64);
     let whole = number.as_u64().or(rounded).and_then(|whole| T::try_from(whole).ok());
     whole.map(Some).ok_or_else(|| {
-        Problem::bad_request(format!("`{name}` must be a whole number of {of}, and {number} is not."))
+        Problem::bad_request(format!(
+            "`{name}` must be a whole number of {of}: {number} is not one or is out of range."
+        ))
     })
 }
 

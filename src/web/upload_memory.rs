@@ -1,5 +1,5 @@
-//! The memory of an arriving upload. The reservation grows with the bytes that arrive, and `Content-Length` alone
-//! reserves nothing. So a client that announces much and sends little cannot block others.
+//! The upload memory that an arriving upload takes. The amount grows with the bytes that arrive; `Content-Length` alone
+//! takes nothing. So a client that announces a large upload and sends little cannot block other clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How long an upload waits for other uploads to return memory before it is rejected.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The minimum reservation once anything has arrived, in bytes.
+/// The least amount that an upload takes once a byte has arrived, unless a smaller size is announced. In bytes.
 const LEAST: u64 = 8 << 10;
 
 /// The memory of an admitted upload.
@@ -31,7 +31,7 @@ pub struct UploadMemory {
 }
 
 impl UploadMemory {
-    /// Reserves nothing yet. The upload will have `announced` bytes, and `pace` counts those that arrive.
+    /// Takes no memory yet. The upload will have at most `announced` bytes, and `pace` counts those that have arrived.
     pub const fn new(
         admission: Arc<Admission>,
         most: ShareLimits,
@@ -42,8 +42,8 @@ impl UploadMemory {
         Self { admission, most, announced, gateway, pace }
     }
 
-    /// Reserves twice the bytes that have arrived, so that few reservations are needed. Waits a few seconds if
-    /// no memory is left.
+    /// Takes memory for twice the bytes that have arrived if these bytes exceed the memory taken so far. Waits up to
+    /// [`PATIENCE`] if no memory is left.
     pub async fn hold(&self) -> Result<(), Problem> {
         let (share, arrived) = (&self.admission.share, self.pace.arrived());
         if arrived <= share.amount() {
@@ -54,12 +54,12 @@ impl UploadMemory {
         grown.map_err(|why| share_exceeded(&self.gateway, why))
     }
 
-    /// What the upload holds until its bytes are dropped.
+    /// The admission of the upload, which must be held until the upload's bytes are dropped.
     pub fn admission(&self) -> Arc<Admission> {
         self.admission.clone()
     }
 
-    /// Releases the part of the reservation that the arrived bytes do not need.
+    /// Returns the memory that the arrived bytes do not need.
     pub fn settle(self) {
         let share = &self.admission.share;
         // Shrinking a share never fails.

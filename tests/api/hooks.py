@@ -22,7 +22,8 @@ def data_url(kind):
     return f"data:image/{kind};base64,{base64.b64encode(PICTURES[kind]).decode()}"
 
 
-# Values that a valid request needs and only this server knows: NAMES by parameter, PLACES by operation.
+# Values that a valid request needs and only this server knows: NAMES has values of query parameters and body members,
+# PLACES the path parameters of each operation.
 NAMES = {"provider": "local", "model": "local"}
 PLACES = {
     "resultByDigest": {"digest": os.environ["RESULT"]},

@@ -58,8 +58,8 @@ fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
     page.until("lab.dataset.phase === 'sending' && bar.value > 0");
     check("sending");
     assert_eq!(page.phase(), "sending", "the check took longer than the upload");
-    // Cancels the upload while it is slow. A picture that arrives is coloured and cached, and the page would not offer
-    // a price for it again.
+    // Cancels the slow upload. If the whole picture arrived, it would be coloured and cached, and the page would not
+    // show a price for it again.
     page.browser.click("#cancel");
     slow(-1);
     page.browser.click("#sample");

@@ -26,7 +26,7 @@ pub struct Browser {
 
 impl Browser {
     pub fn start() -> Self {
-        // Chromedriver exits if its port is free in one address family but in use in the other.
+        // Chromedriver exits if its port is free for IPv4 but in use for IPv6, or the other way round.
         let started = (0..5).find_map(|_| start_driver());
         let (driver, port) = started.expect("chromedriver prints its port");
 
@@ -80,7 +80,7 @@ impl Browser {
         value["value"].take()
     }
 
-    /// A command of the Chrome DevTools Protocol.
+    /// Runs a command of the Chrome DevTools Protocol and returns its result.
     #[track_caller]
     pub fn cdp(&self, command: &str, parameters: Value) -> Value {
         self.post("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
@@ -198,14 +198,14 @@ impl Key {
     }
 }
 
-/// The path of a program: the driver does not search PATH.
+/// Finds the path of a program in PATH, because the driver does not search PATH.
 fn program(name: &str) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("there is no {name}; tests/run installs it")).display().to_string()
 }
 
-/// Starts chromedriver and returns its port; `None` if it exits before it listens.
+/// Starts chromedriver and returns its process and port; `None` if it exits before it listens.
 fn start_driver() -> Option<(Child, String)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")

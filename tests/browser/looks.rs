@@ -96,7 +96,7 @@ fn the_page_fits_a_phone_and_its_controls_are_large_enough_for_a_thumb() {
     page.browser.click(".views input[value=side]");
     page.shot("phone-side");
     fits(&page);
-    // Only the header of a JPEG.
+    // The first 300 bytes of a JPEG, which contain only its header.
     let broken = &Picture::jpeg(300, 200, 8).bytes[..300];
     page.choose(&page.file("broken.jpg", broken));
     page.until_failed();
@@ -107,7 +107,7 @@ fn the_page_fits_a_phone_and_its_controls_are_large_enough_for_a_thumb() {
 
 #[test]
 fn the_page_works_at_400_per_cent_zoom() {
-    // A window of 1280 pixels at 400 %, as WCAG requires.
+    // At 400 %, a window of 1280 by 1024 pixels, as WCAG requires, has 320 by 256 CSS pixels.
     let page = Page::prepared(Setup::new(), |page| page.window(320, 256));
     fits(&page);
     page.browser.click("#sample");

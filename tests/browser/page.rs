@@ -9,7 +9,7 @@ use crate::driver::Browser;
 use crate::harness::wait::within;
 use crate::harness::{Picture, Server, Setup};
 
-/// Longer than anything should take on a busy machine.
+/// Time-out for each event that a test waits for, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The open page.

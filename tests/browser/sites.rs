@@ -83,7 +83,8 @@ fn other_sites_cannot_delete_files_or_spend_credit() {
             std::fs::write(&file, &page).unwrap();
             let site = Site::start(move |_| Reply::new(200, "text/html", page.clone()));
             let other = site.url().replace("127.0.0.1", "evil.example");
-            // The sources are another port of the same site, another site, and a file, whose origin is `null`.
+            // The hostile pages are at another port of the same site, on another site, and in a file, whose origin is
+            // `null`.
             for from in [site.url(), other, format!("file://{}", file.display())] {
                 attack(&browser, &server, &from, what);
             }

@@ -94,7 +94,8 @@ fn a_busy_gateway_shows_a_countdown_until_the_retry() {
     }
     let said = page.until_failed();
     busy.store(false, Ordering::Relaxed);
-    // The countdown of two seconds may be over by now. The test of rate limits checks the button during the countdown.
+    // The countdown of two seconds may be over by now, so only the text is checked. The next test checks the button
+    // during a countdown.
     assert!(said.contains("You can try again in"), "{said}");
     page.shot("busy");
     for thread in crowd {

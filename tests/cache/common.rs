@@ -78,7 +78,7 @@ pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     Setup { cache: Arc::new(cache), log, folder: Some(folder) }
 }
 
-/// The object store that most tests share; `None` if the program is not installed.
+/// The object store that most tests share; `None` if the store's program is not installed.
 pub static STORE: LazyLock<Option<S3>> = LazyLock::new(S3::start);
 
 /// A cache in a bucket, under a prefix that no other test uses. It has no size limit.
@@ -116,7 +116,7 @@ pub fn open(folder: &Path, max_bytes: u64, ttl: Option<Duration>, log: &Arc<Log>
     DiskCache::open(folder.to_owned(), options, log.clone()).unwrap()
 }
 
-/// A different key for each number; four consecutive numbers share a subject.
+/// A different key for each number. The numbers 4n to 4n + 3 share a subject.
 pub fn key(number: u32) -> CacheKey {
     let mut subject = [0x5a; 32];
     subject[..4].copy_from_slice(&(number / 4).wrapping_mul(0x9e37_79b9).to_le_bytes());
@@ -125,7 +125,7 @@ pub fn key(number: u32) -> CacheKey {
     CacheKey { subject, kind: EntryKind::ALL[number as usize % 4], variant }
 }
 
-/// A value of `length` bytes that differs from every other value.
+/// `length` pseudorandom bytes that depend on `number` and `version`.
 pub fn value(number: u32, version: u32, length: usize) -> Bytes {
     let mut state = u64::from(number) << 32 | u64::from(version) | 1 << 63;
     let next = move || {
@@ -156,7 +156,7 @@ impl Setup {
     }
 }
 
-/// Every file in a folder and its size, except `CACHEDIR.TAG`.
+/// Every file in a folder and its subfolders, with its size, except `CACHEDIR.TAG`.
 pub fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

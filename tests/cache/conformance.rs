@@ -1,4 +1,5 @@
-//! The tests that every cache must pass. The lists near the end of the file name the caches.
+//! The tests that every cache must pass, and the tests that every cache with a size limit must pass. The lists near the
+//! end of the file name the caches.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

@@ -30,7 +30,7 @@ fn writer(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Two processes write into one folder until both are killed; then the test reads every value.
+/// Starts two processes that write into one folder, kills them, and reads every value; `times` times.
 async fn kill_writers(times: u32) {
     let folder = tempfile::tempdir().unwrap();
     let (mut read, mut halves) = (0, 0);

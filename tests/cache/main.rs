@@ -1,4 +1,4 @@
-//! Caches: one conformance suite for every implementation, and tests of each implementation's own behaviour.
+//! Caches: a conformance suite that every implementation must pass, and tests of each implementation's own behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -149,8 +149,8 @@ async fn a_store_that_checks_signatures_accepts_only_the_right_key() {
     }
 }
 
-/// A fake of the endpoint that gives a container its credentials (as on EKS). Returns its URL, and a thread that ends
-/// with the request that it received.
+/// A fake of the endpoint that gives a container its credentials (as on EKS). Returns its URL, and a thread that
+/// returns the received request.
 fn agent(key: (&str, &str)) -> (String, std::thread::JoinHandle<String>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/credentials", listener.local_addr().unwrap());

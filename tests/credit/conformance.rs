@@ -20,7 +20,7 @@ use super::common::{
 
 const ALWAYS: RangeInclusive<Date> = Date::MIN..=Date::MAX;
 
-/// Runs the suite. `make` creates an empty ledger for each name.
+/// Runs the suite. `make` creates an empty ledger with this name and clock.
 pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
     let clock = ManualClock::new();
     let ledger = |name: &str| make(name, clock.clone());
@@ -81,8 +81,8 @@ async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
     assert_eq!(refused.renews, Some(datetime!(2026-03-01 0:00 UTC)));
     assert_eq!(
         refused.to_string(),
-        "budget `provider:paid month` has 0.00004 of 0.0001 credits left, and this may cost 0.000041; it renews on \
-         2026-03-01"
+        "budget `provider:paid month` has 0.00004 of 0.0001 credits left, and this call may cost 0.000041; it renews \
+         on 2026-03-01"
     );
     // A refused request reserves nothing in any budget.
     assert_eq!(amounts(ledger, &budgets).await, [(0, 60); 3]);
@@ -360,7 +360,7 @@ async fn a_clock_that_is_set_back_does_not_reopen_a_window(ledger: &dyn Ledger, 
     }
     spend(10).await.unwrap();
     assert_eq!(amounts(ledger, &budgets).await, [(100, 0), (100, 0)]);
-    // A new day begins when the clock passes the latest recorded time.
+    // A new day begins only when the clock has passed the day of the latest reservation.
     clock.forward(time::Duration::days(42));
     assert_eq!(amounts(ledger, &budgets).await, [(0, 0), (100, 0)]);
     spend(50).await.unwrap();

@@ -1,4 +1,4 @@
-//! The ledger file when it is cut, damaged, foreign, locked, blocked or long.
+//! A ledger file that is cut, damaged, written by a newer version, locked or long, or whose folder cannot be created.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -177,7 +177,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_unchanged() {
         let ledger = open(folder.path(), ManualClock::new());
         let reason = reason(&ledger);
         let (start, end) = (
-            format!("{} is there, but a newer version of PixColor wrote it ({what}", path.display()),
+            format!("{} exists, but a newer version of PixColor wrote it ({what}", path.display()),
             "), and this one, VERSION, would lose its data. Run that version; or, to begin a new ledger, move the \
              file away and run `pixcolor ledger accept-loss`",
         );

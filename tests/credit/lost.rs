@@ -119,7 +119,7 @@ async fn a_missing_ledger_is_not_replaced_by_a_new_one() {
         path.display()
     );
     assert!(reason.starts_with(&missing), "{reason}");
-    // An open ledger grants reservations again when the file is put back.
+    // The same `FileLedger` grants reservations again when the file is put back.
     fs::write(&path, &bytes).unwrap();
     spend(&ledger, 10).await.unwrap();
     assert_eq!(amounts(&ledger, &budgets()).await, [(16, 0)]);

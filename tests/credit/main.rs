@@ -1,4 +1,5 @@
-//! Ledgers: one conformance suite for every implementation, and tests of the ledger file and of Redis.
+//! Tests of the ledgers: a conformance suite that every implementation must pass, and tests of the ledger file and of
+//! the ledger in Redis.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod common;

@@ -69,7 +69,7 @@ fn budgets() -> impl Strategy<Value = Vec<Budget>> {
 }
 
 /// The test's own count of spent and reserved amounts, by budget and client. It counts a reservation after the ledger
-/// does and its end before the ledger does, so it never counts more than the ledger.
+/// does, and the end of a reservation before the ledger does, so it never counts more than the ledger.
 struct Watch {
     budgets: Budgets,
     held: Vec<[AtomicI64; 3]>,

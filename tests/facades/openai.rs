@@ -86,7 +86,7 @@ fn is_error(said: &Value, error: &str, status: u16, code: &str, param: Option<&s
     assert_eq!(json!([said["error"], said["status"], said["code"], said["param"]]), expected, "{said}");
 }
 
-/// A gateway whose only provider is a paid host, with a budget of `credits`. A call costs 2 credits and may cost 5.
+/// A gateway whose route has one paid provider, with a budget of `credits`. A call costs 2 credits; its maximum is 5.
 fn paid(fake: &Algorithmia, credits: u32) -> Server {
     let provider = format!(
         "kind = \"algorithmia\"\nbase_url = \"{}\"\nallow_private = true\napi_key = {{ env = \"ALGORITHMIA_API_KEY\" }}\n\
@@ -188,7 +188,7 @@ fn the_models_are_the_route_and_the_configured_providers() {
     let fake = Algorithmia::start();
     let server = paid(&fake, 100);
     let Some(said) = client(&server.url(""), "any-key", json!({ "models": "local" })) else { return };
-    // Providers whose key is missing are not listed.
+    // Providers that are not on the route and lack a key are not listed.
     assert_eq!(said["ids"], json!(["pixcolor", "algorithmia", "local"]));
     let one = json!({ "id": "local", "object": "model", "created": 0, "owned_by": "pixcolor" });
     assert_eq!(said["one"], one);

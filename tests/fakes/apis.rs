@@ -178,7 +178,7 @@ fn deepai(state: &mut State, request: &Request, own: &str) -> Reply {
     }
 }
 
-/// `POST /v1/predictions`, then `GET urls.get` until it is done; `POST urls.cancel` stops it.
+/// `POST /v1/predictions`, then `GET urls.get` until the prediction is done; `POST urls.cancel` stops it.
 fn replicate(state: &mut State, request: &Request, own: &str) -> Reply {
     if !bearer(request) {
         return json(401, &json!({ "title": "Unauthenticated", "detail": "You did not pass a valid token" }));
@@ -254,7 +254,7 @@ fn cog(_: &mut State, request: &Request, _: &str) -> Reply {
     }
 }
 
-/// `POST /models/MODEL` with `inputs` in base64; the reply is the picture.
+/// `POST /hf-inference/models/MODEL` with `inputs` in base64; the reply is the picture.
 fn huggingface(_: &mut State, request: &Request, _: &str) -> Reply {
     if request.path() != "/hf-inference/models/black-forest-labs/FLUX.1-Kontext-dev" {
         return json(404, &json!({ "error": "Model not found" }));

@@ -43,7 +43,7 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// A false `Content-Length`.
+    /// A `Content-Length` to send instead of the right one.
     pub promised: Option<usize>,
     /// Delay before the first byte.
     pub delay: Duration,
@@ -159,7 +159,7 @@ impl Drop for Server {
     }
 }
 
-/// An address of this machine at which nothing listens.
+/// A URL of this machine at which nothing listens.
 pub fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

@@ -8,8 +8,8 @@ use flate2::Compression;
 use flate2::read::GzEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-/// A warm tint in the upper half and a cool one in the lower half. Green compensates the luminance change of red and
-/// blue (Rec. 709), and no channel is clipped.
+/// The picture with a warm tint in its upper half and a cool one in its lower half. Green compensates the luminance
+/// change of red and blue (Rec. 709), and no channel is clipped.
 pub fn tinted(picture: &DynamicImage) -> DynamicImage {
     let gray = picture.to_luma8();
     let (width, height) = gray.dimensions();
@@ -30,7 +30,7 @@ pub fn png(picture: &DynamicImage) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Many zeros in very few bytes.
+/// This many zero bytes, compressed with gzip.
 pub fn gzip_of_zeros(count: u64) -> Vec<u8> {
     let mut file = Vec::new();
     GzEncoder::new(io::repeat(0).take(count), Compression::best()).read_to_end(&mut file).unwrap();

@@ -97,7 +97,8 @@ fn a_denied_address_gets_403_before_a_body_is_read() {
     }
     knock(&server, &[("X-Forwarded-For", "2001:db8:bad:1::1")]).problem(403);
     assert_eq!(knock(&server, &[("X-Forwarded-For", "2001:db8:9::1")]).status, 415);
-    // The 14 bytes that Rocket reads first. Without an early response, the server would wait two minutes for more.
+    // Only the 14 bytes of the body that Rocket reads first are sent. Without an early response, the server would wait
+    // two minutes for more.
     let start = Instant::now();
     let mut stream = server.raw(
         b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.77\r\n\

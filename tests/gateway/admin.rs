@@ -1,4 +1,4 @@
-//! Admin routes: absent without a configured token, closed without the right one.
+//! Admin routes return 404 if no token is configured, and 401 or 403 without the configured token.
 
 use crate::fakes::KEY as PLANTED_KEY;
 use crate::harness::{Server, Setup};

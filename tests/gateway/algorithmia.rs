@@ -23,13 +23,13 @@ pub fn before_local(url: &str, more: &str) -> Setup {
         .env("PIXCOLOR_CACHE__ENABLED", "false")
 }
 
-/// The facts of a small image.
+/// Colours a small image, and returns the facts.
 #[track_caller]
 pub fn facts(server: &Server) -> Value {
     facts_of(server, 1)
 }
 
-/// The facts of a small image; each `seed` gives a different image.
+/// Colours a small image, and returns the facts. Each `seed` gives a different image.
 #[track_caller]
 pub fn facts_of(server: &Server, seed: u32) -> Value {
     let picture = Picture::png(96, 64, seed);
@@ -92,7 +92,7 @@ fn without_luma_lock_the_providers_own_image_is_returned() {
     let answer = server.colorize(&Picture::png(120, 80, 2));
     let colored = answer.picture().to_rgb8();
     assert_eq!((answer.header("x-pixcolor-provider"), colored.dimensions()), ("algorithmia", (120, 80)));
-    // The fake's tint: warm above, cool below.
+    // The fake's tint is warm at the top and cool at the bottom.
     let [red, _, blue] = colored.get_pixel(60, 5).0;
     assert!(red > blue, "{red} {blue}");
     let [red, _, blue] = colored.get_pixel(60, 75).0;
@@ -259,7 +259,7 @@ fn an_unreachable_host_costs_nothing() {
 }
 
 #[test]
-fn deprecation_notices_are_logged_once() {
+fn each_alert_of_a_host_is_logged_once() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     fake.next([

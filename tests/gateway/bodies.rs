@@ -1,4 +1,4 @@
-//! Bodies that are not images, too large or truncated: the client gets a clear problem.
+//! Bodies that are not images, are too large or are truncated: the client gets a clear problem.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ fn a_stalled_body_does_not_block_the_server() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(start.elapsed() < Duration::from_secs(20));
-    // A client that closes its connection within the body.
+    // A client that closes its connection before the body is complete.
     drop(server.raw(head));
     assert_eq!(server.get("/healthz").status, 200);
 }

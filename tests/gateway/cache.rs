@@ -28,7 +28,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The result URL of an image.
+/// The URL of an upload's result, by the SHA-256 of the upload.
 pub fn by_fingerprint(picture: &Picture) -> String {
     format!("/v1/results/sha256/{}", sha256(&picture.bytes))
 }

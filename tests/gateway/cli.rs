@@ -1,4 +1,4 @@
-//! `pixcolor colorize`: files in, files out.
+//! `pixcolor colorize`: which files it reads and writes, and what it reports.
 
 use std::path::Path;
 use std::process::Output;

@@ -1,4 +1,4 @@
-//! A black-and-white photo in, a coloured photo out, in every body format.
+//! A black-and-white upload in any body format gives a coloured photo.
 
 use image::{DynamicImage, ImageFormat};
 use serde_json::json;
@@ -38,7 +38,7 @@ fn the_photos_luminance_is_preserved() {
     let server = Server::start();
     let gray = Picture::landscape(300, 200, 4);
     let colored = server.colorize(&Picture::new(gray.clone(), ImageFormat::Png)).picture().to_rgb8();
-    // The luminance of a coloured pixel, as a grey value.
+    // The linear light of an sRGB level, from 0 to 1.
     let linear = |level: u8| {
         let v = f64::from(level) / 255.0;
         if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }

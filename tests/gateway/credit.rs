@@ -64,7 +64,7 @@ fn with_a_spent_budget_the_next_provider_answers_and_the_response_says_so() {
     let attempt = &facts["attempts"][0];
     assert_eq!((&attempt["failure"], &attempt["credits"]), (&json!("budget"), &json!("0")));
     let reason = attempt["reason"].as_str().unwrap();
-    assert!(reason.contains("`small` has 4 of 12 credits left, and this may cost 5"), "{reason}");
+    assert!(reason.contains("`small` has 4 of 12 credits left, and this call may cost 5"), "{reason}");
     let answer = server.colorize(&Picture::png(64, 48, 2));
     assert_eq!(answer.header("x-pixcolor-degraded"), "budget");
     assert_eq!(answer.header("x-pixcolor-attempts"), "algorithmia=budget");

@@ -27,7 +27,7 @@ fn set_to(setup: Setup, what: &str) -> Setup {
     setup.env("PIXCOLOR_ON_DAMAGE", format!("\"{what}\""))
 }
 
-/// The part that a response reports as missing.
+/// The sentence in which a response says what is missing.
 #[track_caller]
 fn missing(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));

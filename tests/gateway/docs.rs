@@ -26,7 +26,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
     pages
 }
 
-/// The lines outside code blocks, without `inline code`.
+/// The lines outside code blocks.
 fn prose(text: &str) -> impl Iterator<Item = String> {
     let mut fenced = false;
     text.lines().filter_map(move |line| {
@@ -52,7 +52,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     });
     let mut all = BTreeSet::new();
     for heading in headings {
-        // The second heading of the same name is `name-1`.
+        // The second heading of the same name has the anchor `name-1`.
         let numbered = (1..).map(|number| format!("{heading}-{number}"));
         let free = std::iter::once(heading.clone()).chain(numbered).find(|name| !all.contains(name));
         all.extend(free);
@@ -60,7 +60,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     all
 }
 
-/// The targets of `[words](target)` and `![words](target)`.
+/// The targets of `[words](target)` and `![words](target)`, except within inline code.
 fn targets(text: &str) -> Vec<String> {
     let text: String = prose(text)
         .map(|line| line.split('`').step_by(2).collect::<Vec<_>>().join(""))

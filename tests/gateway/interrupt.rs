@@ -220,7 +220,7 @@ fn paid() -> (Algorithmia, tempfile::TempDir) {
     paid_by("")
 }
 
-/// The same with more settings of the provider.
+/// Like [`paid`], with more settings of the provider.
 fn paid_by(more: &str) -> (Algorithmia, tempfile::TempDir) {
     let fake = Algorithmia::start();
     fake.hold(true);

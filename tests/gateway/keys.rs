@@ -45,7 +45,7 @@ fn a_key_is_accepted_on_every_route_in_every_form_and_counted_separately() {
         assert_eq!(server.post("/", &[headers, &[("Content-Type", &form)]].concat(), &body).status, 401);
         server.get_with("/v1/quota", headers).problem(401);
     }
-    // Routes that colour nothing need no key.
+    // The page itself needs no key.
     assert_eq!(server.get("/").status, 200);
 
     server.command(&["key", "revoke", "bob@example.org"]);
@@ -135,7 +135,7 @@ fn keys_are_optional_and_wrong_ones_are_rejected_once_any_key_exists() {
     let key = server.command(&["key", "new", "ann"]);
     server.until_known(&key);
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
-    // A proxy before the gateway may require its own password, which is not an API key.
+    // A proxy in front of the gateway may require its own password, which is not an API key.
     assert_eq!(knock(&server, &[("Authorization", "Basic Ym9iOmJvYg==")]).status, 415);
     assert_eq!(knock(&server, &[]).status, 415);
     knock(&server, &[]).problem(429);
@@ -169,7 +169,7 @@ fn key_commands_explain_errors() {
 }
 
 #[test]
-fn without_anonymous_access_results_need_a_key_and_are_private_to_proxies() {
+fn without_anonymous_access_results_need_a_key_and_proxies_must_not_store_them() {
     let server = Setup::new().env("PIXCOLOR_ANONYMOUS", "false").start();
     assert!(server.said().contains("no client can use this gateway"), "{}", server.said());
     let key = server.command(&["key", "new", "bob"]);
@@ -265,6 +265,6 @@ fn a_key_may_have_its_own_limits_and_budgets() {
     let refused = server.post("/v1/colorize", &bob, &small(8).bytes);
     let problem = refused.problem(429);
     assert_eq!(problem["violated-policies"], json!(["key-requests"]));
-    assert!(problem["detail"].as_str().unwrap().contains("3 requests per minute for one key"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("3 requests per minute for each key"), "{problem}");
     assert!(refused.header("ratelimit-policy").contains("\"key-requests\";q=3;w=60"), "{refused:?}");
 }

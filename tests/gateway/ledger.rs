@@ -102,7 +102,7 @@ fn damages() -> [Damage; 5] {
         // A reservation without its settlement counts in full.
         (cut_in_the_middle, "ledger was cut", 5.0),
         (without_its_last_lines, "ledger was cut", 2.0),
-        // The damaged line is a reservation. Its settlement repeats it, so all spending is known.
+        // The damaged line is a reservation. Its settlement repeats the reservation, so all spending is known.
         (with_a_damaged_line, "ledger has damaged lines: 1, the first is line 2", 4.0),
     ]
 }
@@ -226,7 +226,7 @@ fn a_clock_behind_the_ledger_renews_no_budget_and_logs_a_warning() {
     fs::write(place.file("ledger"), format!("pixcolor-ledger 1\n{sum} {call}\n")).unwrap();
 
     let mut server = place.start();
-    // 96 of 100 are spent in January 2099, and a call may cost 5.
+    // 96 of 100 credits are spent in January 2099, and a call may cost 5.
     assert_eq!(facts(&server)["provider"], "local");
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 96.0);
     server.until_said("2099-01-31");

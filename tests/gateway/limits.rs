@@ -56,8 +56,8 @@ fn sixteen(photo: &Picture) -> u64 {
     peak
 }
 
-/// An image of 12 megapixels in soft greys. Grain would cost the encoders most of their time and would not change the
-/// memory that they need.
+/// An image of 12 megapixels in soft greys. Grain would make encoding much slower and would not change the memory that
+/// it needs.
 fn smooth() -> image::RgbImage {
     image::RgbImage::from_fn(4000, 3000, |x, y| image::Rgb([(40 + x / 40 + y / 30) as u8; 3]))
 }

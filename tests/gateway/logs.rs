@@ -63,7 +63,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
     assert_eq!(line["status"], 200);
     assert!(line["milliseconds"].as_f64().is_some_and(|taken| taken > 0.0), "{line}");
     assert_eq!(line["span"]["trace_id"], TRACE);
-    // Lines that the flight's own task logs have the ID, too.
+    // Lines logged by the flight's own task have the ID, too.
     let failed =
         lines_of(&server, "first-1").into_iter().find(|line| line["level"] == "WARN").expect("a warning");
     assert_eq!(

@@ -81,7 +81,7 @@ fn metadata_is_not_returned_with_a_color_photo() {
 }
 
 #[test]
-fn a_rendition_names_its_provider_if_so_configured() {
+fn a_rendition_names_its_model_if_so_configured() {
     let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
     let model = server.colorize(&Picture::png(32, 32, 1)).header("x-pixcolor-model").to_owned();
     assert!(!model.is_empty());

@@ -78,7 +78,7 @@ fn works(proxy: &Proxy) {
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
 }
 
-/// nginx with the shipped file in front of a server; `timeouts` replaces its time-outs.
+/// nginx with the shipped file in front of a server. `timeouts` are texts of the file and their replacements.
 pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let site = include_str!("../../deploy/nginx.conf")

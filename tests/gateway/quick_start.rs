@@ -1,4 +1,4 @@
-//! The commands of the quick start open a gateway to other machines; it rejects clients without a key.
+//! The commands of the quick start open a gateway to other machines. The gateway rejects clients without a key.
 
 use std::path::Path;
 use std::process::Command;

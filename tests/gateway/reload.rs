@@ -194,7 +194,7 @@ fn a_deleted_configuration_stays_in_effect_until_it_returns() {
     until(&server, |server| reloads(server, "failed") > 0.0);
     assert_eq!(seen(&server).as_deref(), Some("0"));
     let why = server.get("/readyz").json()["configuration_is_not_in_force"].as_str().unwrap().to_owned();
-    assert!(why.contains("is not there any more"), "{why}");
+    assert!(why.contains("no longer exists"), "{why}");
     fs::rename(server.path("away"), server.path("config")).unwrap();
     until(&server, |server| server.get("/readyz").json().get("configuration_is_not_in_force").is_none());
 

@@ -172,7 +172,7 @@ fn calls_above_the_concurrency_limit_wait_or_fall_back() {
 }
 
 #[test]
-fn our_own_time_and_the_providers_are_reported_separately() {
+fn the_gateways_own_time_and_the_providers_time_are_reported_separately() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Slow(Duration::from_secs(6)));
     let server = before_local(&fake.url(), "").start();

@@ -157,7 +157,7 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
     assert!(!said.contains("is cut off"), "{said}");
     assert_eq!(open_reservations(&server), BTreeSet::new());
 
-    // Results are still there after a restart.
+    // Results are still stored after a restart.
     let again = server.start_again();
     let found = again.get(&by_fingerprint(&Picture::png(96, 64, 1_000)));
     assert_eq!(found.status, 200, "{found:?}");

@@ -203,7 +203,7 @@ fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
         assert_eq!(upgraded.by_fingerprint(&provider, &name).status, 404, "{provider} {name}");
         assert_eq!(upgraded.estimate(&provider, &name), "miss", "{provider} {name}");
     }
-    // With the upload itself, its format is known.
+    // If the upload itself is sent, its format is known.
     let key = format!("Bearer {}", upgraded.expected["key"].as_str().unwrap());
     let headers = [("Authorization", key.as_str()), ("Content-Type", "application/octet-stream")];
     let estimate = upgraded.server.post("/v1/estimate", &headers, &upload("ordinary.gif")).json();

@@ -11,7 +11,8 @@ use crate::traffic::Setting;
 const DASHBOARD: &str = include_str!("../../deploy/grafana/pixcolor.json");
 const RULES: &str = include_str!("../../deploy/prometheus/rules.yml");
 
-/// Every query and its panel's title. Grafana's variables are replaced by short intervals (`1m`, `5m`).
+/// Every query of the dashboard, after the title of its panel. Grafana's variables are replaced by short intervals
+/// (`1m`, `5m`).
 fn queries() -> Vec<(String, String)> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut queries = Vec::new();
@@ -35,7 +36,7 @@ fn named(text: &str) -> BTreeSet<String> {
     names.map(|name| name.trim_end_matches("_bucket").trim_end_matches("_sum").to_owned()).collect()
 }
 
-/// Overwrites every file of the disk cache.
+/// Overwrites every file in a folder and its subfolders.
 fn spoil(folder: &std::path::Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -85,7 +86,7 @@ fn every_dashboard_query_has_data_and_alerts_fire_after_varied_traffic() {
         .collect();
     assert!(without.is_empty(), "{without:#?}");
 
-    // At least four series show what a megapixel cost, and the spent credits equal those that the budget counts.
+    // At least four series show what a megapixel cost, and the metric of spent credits equals that of the budget.
     let large = "pixcolor_coloured_pixels_total{provider=\"algorithmia\",size=\"<=8\"} > 0";
     assert!(!prometheus.values(large).is_empty());
     let (title, cost) = queries.iter().find(|(title, _)| title == "Credits for a megapixel, so far").unwrap();

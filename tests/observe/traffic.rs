@@ -7,7 +7,7 @@ use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::harness::{Picture, Server, Setup};
 
-/// A gateway and the test hosts of its two paid providers.
+/// A gateway and the fake hosts of its two paid providers.
 pub struct Setting {
     pub server: Server,
     pub first: Algorithmia,
@@ -71,7 +71,7 @@ impl Setting {
         answer.header("x-pixcolor-provider").to_owned()
     }
 
-    /// Pictures of every size, repeats, other file formats, several kinds of failure, and a spent budget.
+    /// Pictures of every size class, repeats, other file formats, several kinds of failure, and a spent budget.
     pub fn every_sort_of_picture(&self) {
         let Self { server, first, second } = self;
         let picture = Picture::png(1600, 1200, 1);

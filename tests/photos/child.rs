@@ -1,4 +1,4 @@
-//! Runs a test in a separate process: memory is measured per process, and other tests run at the same time.
+//! Runs a test in a separate process, because memory is measured per process, and other tests run at the same time.
 
 use std::process::Command;
 

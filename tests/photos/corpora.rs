@@ -9,7 +9,7 @@ use cpu_time::ThreadTime;
 #[allow(dead_code, reason = "the fuzzer's own binaries use the rest")]
 mod targets;
 
-/// Time limit for one input: a thousand times the expected time, so that a slow machine does not fail.
+/// Time limit for one input: a thousand times the expected time, so that the test passes on a slow machine, too.
 const TIME: Duration = Duration::from_secs(10);
 
 /// The input files of a target, sorted.

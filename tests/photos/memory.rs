@@ -77,7 +77,7 @@ fn jpeg(size: Size, kind: JpegColorType, progressive: bool, sampling: SamplingFa
     bytes
 }
 
-/// 16 bits with opacity: the PNG with the most bytes per pixel.
+/// A PNG of 16 bits with opacity, which is the kind with the most bytes per pixel.
 fn png(size: Size) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
@@ -109,7 +109,7 @@ fn webp(size: Size, alpha: bool, lossless: bool) -> Vec<u8> {
     encoder.quality(20.0).method(0).lossless(lossless).encode(webpx::Unstoppable).unwrap()
 }
 
-/// All rows in one strip, as some scanners write it.
+/// A TIFF with all rows in one strip, as some scanners write it.
 fn tiff(size: Size, wide: bool) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
@@ -238,7 +238,7 @@ struct Prediction {
     each: u64,
 }
 
-/// How a photo is processed, and the format of the result; `None` is the format of the file.
+/// How a photo is processed, and the format of the result; `None` is the default format for the file.
 type Way = (&'static str, Option<OutputFormat>);
 const COLORED: Way = ("lock", None);
 const COLORED_AS_WEBP: Way = ("lock", Some(OutputFormat::WebP));
@@ -311,7 +311,7 @@ fn other_formats_of_50_megapixels_take_less_than_350_mb_or_are_refused() {
 
 #[track_caller]
 fn fifty_megapixels(is_meant: impl Fn(&str) -> bool) {
-    // Larger files are refused, unless the operator raises `limits.upload_bytes`.
+    // Uploads above this size are refused, unless the operator raises `limits.upload_bytes`.
     const UPLOAD: u64 = 20 << 20;
     // docs/limits.md names WebP with opacity as the exception: libwebp needs the whole picture at once.
     const OPACITY: u64 = 10;

@@ -9,7 +9,7 @@ use pixcolor::photo::{Limits, Photo};
 
 use crate::make::{self, Random};
 
-/// The number of changed files of each kind.
+/// The number of changed files that are made from each valid file.
 const EACH: usize = 400;
 
 fn changed(file: &[u8], random: &mut Random) -> Vec<u8> {

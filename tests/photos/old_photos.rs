@@ -1,5 +1,5 @@
-//! Typical old photographs: toned, yellowed, bordered, faxed, tiny, huge and very long. All results must be
-//! plausible. The test writes a contact sheet, so that a person can look at them.
+//! Typical old photographs: toned, yellowed, bordered, faxed, tiny, huge and very long. All results must be plausible.
+//! The test writes a contact sheet, so that a person can look at the results.
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb as Pixel, RgbImage};

@@ -1,4 +1,4 @@
-//! The conformance suite for providers.
+//! The conformance suite that every provider must pass.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -160,6 +160,6 @@ async fn an_open_circuit_survives_a_reload_but_not_a_new_address() {
         assert_eq!(provider.colorize(call.clone()).await.unwrap_err().kind, FailureKind::NotReady);
     }
     assert_eq!(start("other", &url, 30).readiness(), Readiness::Ready);
-    // A provider with a new address starts without the failures of the old one.
+    // A provider with a new address starts without the failures at the old address.
     assert_eq!(start("far", &mended, 31).readiness(), Readiness::Ready);
 }

@@ -12,7 +12,7 @@ use image::{GrayImage, ImageFormat, Luma};
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behavior};
 
-/// Calls the algorithm with the picture of the second argument and prints the result as base64, or the error.
+/// Calls the algorithm with the picture of the third argument and prints the result as base64, or the error.
 const SCRIPT: &str = r#"
 import base64, sys
 import Algorithmia
@@ -63,7 +63,7 @@ fn the_vendors_own_clients_get_a_picture_from_the_fake() {
         let failed = client(version, &fake.url(), KEY, &picture).unwrap();
         assert!(failed.starts_with("error:"), "{failed}");
         if version == "1.0.8" {
-            // The last version looks for `error` in the wrong place and does not show its message.
+            // The last version looks for `error` in the wrong place and does not show the error's message.
             assert!(failed.contains("the cat sat on the model"), "{failed}");
         }
         assert_eq!(fake.calls(), 3);

@@ -26,7 +26,7 @@ fn set_up(model: &[u8], input: &str, output: &str) -> Result<Arc<dyn Provider>, 
     )
 }
 
-/// A flat picture of L\* 60, whose sRGB grey is 145.
+/// Colours a flat picture of L\* 60, whose sRGB grey is 145. Returns the chroma.
 async fn color(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
     let gray = Gray { width: 64, height: 64, luma: vec![39_321; 64 * 64] };
     let deadline = Instant::now() + Duration::from_secs(60);

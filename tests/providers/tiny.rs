@@ -1,7 +1,8 @@
 //! Writes tiny ONNX files byte by byte: one 1 x 1 convolution each, so that the output can be computed by hand.
 
-/// TensorProto.DataType and AttributeProto.AttributeType.
+/// A value of TensorProto.DataType.
 const FLOAT: u64 = 1;
+/// A value of AttributeProto.AttributeType.
 const INTS: u64 = 7;
 
 /// An ONNX file: `out[k] = sum over c of weights[k][c] * in[c] + bias[k]` at every pixel.

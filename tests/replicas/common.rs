@@ -23,7 +23,7 @@ pub fn setup(redis: &Redis, fake: &Algorithmia, more: &str) -> Setup {
         .env("ALGORITHMIA_API_KEY", KEY)
 }
 
-/// Three such gateways.
+/// Starts three gateways with the configuration of [`setup`].
 pub fn three(redis: &Redis, fake: &Algorithmia, more: &str) -> [Server; 3] {
     [(); 3].map(|()| setup(redis, fake, more).start())
 }
@@ -51,7 +51,7 @@ pub fn until_off(server: &Server, words: &str) {
     until(Duration::from_secs(15), words, || ready(server, "paid_providers_are_off").contains(words));
 }
 
-/// Posts pictures at the same time, each to its URL.
+/// Posts pictures at the same time, each to its URL. Returns the responses in the same order.
 pub fn post_all(requests: impl IntoIterator<Item = (String, Picture)>) -> Vec<Answer> {
     let post = |(url, picture): (String, Picture)| {
         std::thread::spawn(move || {

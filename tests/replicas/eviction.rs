@@ -61,7 +61,7 @@ fn the_settings_of_redis_are_checked_again_after_a_restart() {
 }
 
 #[test]
-fn a_redis_user_without_permission_to_read_settings_gets_an_error_that_names_it() {
+fn readyz_names_the_permission_to_read_settings_if_the_redis_user_lacks_it() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     // The permissions that a gateway needs according to docs/replicas.md, but without `+info`.
     redis.tell(

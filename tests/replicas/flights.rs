@@ -1,4 +1,4 @@
-//! Clients that want the same picture share one call, whichever replicas they ask.
+//! Identical uploads share one call, even if clients send them to different replicas.
 
 use std::time::{Duration, Instant};
 

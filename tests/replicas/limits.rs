@@ -1,4 +1,4 @@
-//! A client's rate limits hold across all replicas.
+//! A client's rate limits apply to all replicas together.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

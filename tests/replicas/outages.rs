@@ -12,7 +12,7 @@ use crate::redis::{Redis, free_port};
 
 const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
 
-/// A route on which the built-in network is the fallback.
+/// A gateway on whose route the built-in network is the fallback.
 fn before_local(redis: &Redis, fake: &Algorithmia) -> Setup {
     setup(redis, fake, BUDGET).env("PIXCOLOR_ROUTE", r#"["algorithmia", "local"]"#)
 }

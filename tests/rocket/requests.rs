@@ -41,7 +41,7 @@ fn path(rest: PathBuf) -> String {
     rest.display().to_string()
 }
 
-/// Returns every segment, decoded.
+/// Every segment of the path, decoded.
 struct All(Vec<String>);
 
 impl<'r> FromSegments<'r> for All {
@@ -177,7 +177,7 @@ fn header(headers: Value) -> String {
     format!("{:?}", headers.0)
 }
 
-/// The header `X-Value`, if Rocket has it.
+/// The header `X-Value`; `None` if Rocket has dropped it.
 struct Value(Option<String>);
 
 #[rocket::async_trait]

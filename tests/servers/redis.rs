@@ -32,8 +32,8 @@ impl Redis {
         redis
     }
 
-    /// A server with TLS and a password; also returns the path of its certificate authority as a PEM file,
-    /// which exists as long as the server.
+    /// A server with TLS and a password. Also returns the path of a PEM file with its certificate authority. The file
+    /// is removed when the server is dropped.
     #[track_caller]
     pub fn start_tls(password: &str) -> (Self, PathBuf) {
         let (port, folder) = (free_port(), TempDir::new().unwrap());

@@ -1,4 +1,5 @@
-//! `deploy/compose.yaml`: known keys, existing services and files, and ports that a service listens on.
+//! `deploy/compose.yaml` and the files that it mounts: their keys are known, the services and files that they name
+//! exist, and their ports are those on which the services listen.
 
 use std::collections::BTreeMap;
 use std::process::Command;

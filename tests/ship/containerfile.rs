@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::files::{path, read};
 
-/// The last stage.
+/// The settings of the last stage.
 pub struct Image {
     pub user: String,
     pub volume: String,
@@ -95,7 +95,10 @@ fn the_build_stage_copies_sources_and_no_documents() {
         assert!(!ignored.contains(&file.as_str()) && !ignored.contains(&top), "{file} is in .dockerignore");
     }
     for document in ["README.md", "CHANGELOG.md", "docs", "tests", "benches", "."] {
-        assert!(!copied.iter().any(|one| one == document), "a change of {document} builds the program again");
+        assert!(
+            !copied.iter().any(|one| one == document),
+            "the program would be built again after a change of {document}"
+        );
     }
 }
 

@@ -30,7 +30,7 @@ fn output(command: &mut Command) -> String {
     out.trim().to_owned()
 }
 
-/// The result of the Containerfile's first stage, built here with its own commands.
+/// Creates in `folder` what the Containerfile's first stage produces, with the same build command.
 fn first_stage(folder: &Path) {
     let rustc = output(Command::new("rustc").arg("-vV"));
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
@@ -113,7 +113,7 @@ impl Image {
         list.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
 
-    /// A container: a copy of the image, and the path of its root.
+    /// Creates a container from the image. Returns its name and the path of its mounted root folder.
     fn container(&self) -> (String, PathBuf) {
         let name = output(&mut self.buildah(&["from", "--pull-never", NAME]));
         let root = output(&mut self.buildah(&["mount", &name]));
@@ -186,7 +186,7 @@ impl Running {
         )
     }
 
-    /// The folder in /proc of the program's process, which is a descendant of buildah's.
+    /// The folder in /proc of the program's process. That process is a descendant of buildah's process.
     fn process(&self) -> PathBuf {
         let sought = format!("ROCKET_PORT={}", self.port);
         let is_it = |process: &PathBuf| {

@@ -100,7 +100,7 @@ fn the_binary_starts_despite_the_variables_of_a_service_named_pixcolor() {
     assert!(server.said().contains("PIXCOLOR_PORT"), "it says what it ignores: {}", server.said());
 }
 
-/// A ConfigMap's folder: files are links into a folder that is replaced as a whole.
+/// As in a ConfigMap's folder, the files are links into a folder that is replaced as a whole.
 #[test]
 fn a_changed_config_map_takes_effect_without_a_restart() {
     let setup = Setup::new();

@@ -23,7 +23,7 @@ fn stated() -> Minor {
     minor(manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"'))
 }
 
-/// Every dependency of the build and the tests, with its `rust-version`.
+/// Every dependency of the build and the tests that states a `rust-version`, with that version.
 fn dependencies() -> Vec<(String, Minor)> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let host = Command::new("rustc").arg("-vV").output().expect("rustc");

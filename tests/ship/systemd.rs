@@ -36,8 +36,8 @@ fn the_unit_is_valid_and_as_sandboxed_as_documented() {
     assert!(path("deploy/systemd/pixcolor.service").is_file());
 }
 
-/// Splits a unit's command line as systemd does: words and quotes as in a shell, `$$` is a dollar, and there are no
-/// variables.
+/// Splits a unit's command line as systemd does: words and quotes as in a shell, and `$$` for a dollar sign. The line
+/// must not contain variables.
 fn words(line: &str) -> Vec<String> {
     assert!(!line.replace("$$", "").contains('$'), "systemd itself would replace a variable: {line}");
     let (mut words, mut quote) = (vec![String::new()], None);
@@ -72,7 +72,7 @@ fn a_reload_needs_only_the_shell() {
     assert_eq!(server.get("/healthz").status, 200);
 }
 
-/// The dynamic user that systemd allocates for the service.
+/// The ID of the service's user, from the range of systemd's dynamic users.
 const SERVICE: u32 = 61_184;
 
 /// A machine's root folder with the binary, its libraries, and the folders that systemd creates for the unit: the state

@@ -1,5 +1,6 @@
-//! The layout of the cache folder: `ab/cd/NAME` for an entry, by the first bytes of its subject, and `tmp/` for files
-//! that are being written. Only files whose names are keys are counted or removed.
+//! The layout of the cache folder. An entry is the file `ab/cd/NAME`, where `ab` and `cd` are the first two bytes of
+//! its subject in hexadecimal. Files that are being written are in `tmp/`. Other files in the folder are neither
+//! counted nor removed.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -11,7 +12,8 @@ use super::super::{CacheKey, CacheSubject};
 use crate::files::{entries, remove_abandoned, sync, there, write_part};
 use crate::hex::hex;
 
-/// See <https://bford.info/cachedir/>: backup programs skip such folders.
+/// The name and the content of the file that marks the folder as a cache. Backup programs skip marked folders
+/// (<https://bford.info/cachedir/>).
 const TAG: (&str, &str) = (
     "CACHEDIR.TAG",
     "Signature: 8a477f597d28d172789f06886806bc55\n# Results of PixColor. May be deleted at any time.\n",
@@ -25,7 +27,7 @@ pub struct Folder(PathBuf);
 pub struct EntryFile {
     pub path: PathBuf,
     pub bytes: u64,
-    /// The time of the last use, exact to about a minute.
+    /// The recorded time of the last use. It may be too early by up to `DiskOptions::touch_every`.
     pub used: SystemTime,
 }
 
@@ -54,14 +56,14 @@ impl Folder {
         self.leaf(&key.subject).join(key.to_string())
     }
 
-    /// Writes and syncs a temporary file.
+    /// Writes and syncs a temporary file; returns its path.
     pub fn write(&self, parts: [&[u8]; 2]) -> io::Result<PathBuf> {
         let tmp = self.0.join("tmp");
         make(&tmp)?;
         write_part(&tmp, &parts)
     }
 
-    /// Creates the parent folder of a key's file.
+    /// Creates the parent folder of a key's file, and syncs the two folders above it.
     pub fn prepare(&self, key: &CacheKey) -> io::Result<()> {
         let leaf = self.leaf(&key.subject);
         if leaf.is_dir() {
@@ -82,7 +84,7 @@ impl Folder {
         Ok(keys.filter(|key| key.subject == *subject).collect())
     }
 
-    /// All entries, in no order. Removes files that killed processes left in `tmp/`.
+    /// The files of all entries, in no particular order. Also removes the files that killed processes left in `tmp/`.
     pub fn scan(&self) -> io::Result<Vec<EntryFile>> {
         let mut found = Vec::new();
         for outer in hashed(&self.0)? {

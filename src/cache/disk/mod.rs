@@ -50,7 +50,8 @@ struct Inner {
     observer: Arc<dyn CacheObserver>,
 }
 
-/// The size of the folder at the last scan, with this process's changes since. Other processes may change it, too.
+/// The number and size of the entries at the last scan, updated with this process's later changes. Changes that other
+/// processes make are counted at the next scan.
 #[derive(Debug, Default)]
 struct FolderUsage {
     entries: u64,
@@ -152,7 +153,8 @@ impl Inner {
         }
     }
 
-    /// Records the use of an entry. If that fails, the entry may be evicted too early.
+    /// Records the use of an entry, if the recorded use is at least `touch_every` ago. If that fails, the entry may be
+    /// evicted too early.
     fn touch(&self, file: &File) {
         let used = file.metadata().and_then(|data| data.modified());
         let now = SystemTime::now();
@@ -194,14 +196,15 @@ impl Inner {
         Ok(())
     }
 
-    /// Reserves space for an entry, and evicts others if necessary; returns whether there is enough.
+    /// Reserves space for an entry, and evicts other entries if necessary; returns whether there is enough space.
     fn reserve(&self, bytes: u64) -> Result<bool, CacheError> {
         let most = self.options.max_bytes;
         let mut usage = self.usage();
         if usage.reserved + bytes > most {
             return Ok(false);
         }
-        // A scan is slow. It frees a sixteenth of the bound at once, so that many entries share its cost.
+        // A scan is slow. So a sixteenth of the bound is freed at once, and the next scan follows only after many more
+        // entries.
         let step = most / 16;
         if usage.bytes + usage.reserved + bytes > most || usage.written + bytes > step {
             let wanted = usage.reserved + bytes.max(step);
@@ -217,7 +220,8 @@ impl Inner {
         self.evict(&mut usage, most)
     }
 
-    /// Scans the folder, and removes expired entries and, above `most` bytes, the least recently used ones.
+    /// Scans the folder. Removes expired entries, and then the least recently used ones until at most `most` bytes
+    /// remain.
     fn evict(&self, usage: &mut FolderUsage, most: u64) -> Result<TierStats, CacheError> {
         let mut files = self.folder.scan().map_err(CacheError::io(self.folder.path()))?;
         files.sort_unstable_by_key(|file| file.used);

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// Maximum length in bytes: any float written in full is shorter.
+/// Maximum length of a text in bytes. Any `f64` written without an exponent is shorter.
 const LONGEST: usize = 400;
 
-/// Not a decimal, or one that is out of range.
+/// The text is not a decimal number, or the number is out of range or has too many decimal places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a decimal number in range")]
+#[error("not a decimal number, out of range, or with too many decimal places")]
 pub struct NotDecimal;
 
-/// A number of units; 10^`places` units are 1.
+/// The decimal number `units` / 10^`places`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal {
     pub units: u128,
@@ -18,7 +18,7 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Parses a decimal that has at most this many places.
+    /// Parses a decimal into units of 10^-`places`. A digit other than 0 after that many decimal places is an error.
     pub fn exact(text: &str, places: u32) -> Result<u128, NotDecimal> {
         match Self::cut(text, places)? {
             (units, false) => Ok(units),
@@ -26,13 +26,13 @@ impl Decimal {
         }
     }
 
-    /// Parses a decimal and rounds up if it has more places.
+    /// Parses a decimal into units of 10^-`places`, and rounds up if it has more decimal places.
     pub fn rounded_up(text: &str, places: u32) -> Result<u128, NotDecimal> {
         let (units, rest) = Self::cut(text, places)?;
         units.checked_add(rest.into()).ok_or(NotDecimal)
     }
 
-    /// Parses a decimal up to this many places. Also returns whether any of its further digits is not zero.
+    /// Parses a decimal up to this many decimal places. Also returns whether any digit after them is not zero.
     fn cut(text: &str, places: u32) -> Result<(u128, bool), NotDecimal> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,7 +1,7 @@
 //! Amounts of credit, rates, quantities and money, all of them integers.
 //!
-//! Sums of floats are inexact, so every amount here is a whole number of a small unit. Each kind of amount has its own
-//! type. Decimals exist only where a person or a protocol writes them.
+//! Sums of floats are inexact, so every amount here is an integer that counts small units. Each kind of amount has its
+//! own type. Decimals exist only where a person or a protocol writes them.
 
 mod decimal;
 mod money;
@@ -19,15 +19,15 @@ pub use rate::{Quantity, Rate, Round};
 
 /// An amount of provider credit, in micro-credits.
 ///
-/// Sums saturate at `MAX` (9 million million credits) instead of wrapping. `MAX` is more than any budget allows, so a
-/// reservation of such a sum is always refused.
+/// Sums saturate at `MAX` instead of wrapping. `MAX` is more than a budget in the configuration can allow, so every
+/// budget that applies refuses a reservation of `MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Credits(i64);
 
 impl Credits {
     pub const ZERO: Self = Self(0);
-    /// The maximum.
+    /// About 9.2 million million credits.
     pub const MAX: Self = Self(i64::MAX);
     const PLACES: u32 = 6;
 
@@ -62,7 +62,7 @@ impl Sum for Credits {
     }
 }
 
-/// A decimal with at most 6 places and no trailing zeros: `0`, `1.5`, `0.000001`.
+/// A decimal with at most 6 decimal places, of which the last is not 0: `10`, `1.5`, `0.000001`.
 impl fmt::Display for Credits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
@@ -70,7 +70,8 @@ impl fmt::Display for Credits {
     }
 }
 
-/// Parses what `Display` writes: no exponent, at most 6 places.
+/// Parses a decimal, with an optional minus sign and without an exponent. A digit other than 0 after 6 decimal places
+/// is an error.
 impl FromStr for Credits {
     type Err = NotDecimal;
 

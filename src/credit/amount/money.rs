@@ -6,7 +6,7 @@ use super::Credits;
 use super::decimal::Decimal;
 use super::rate::Rate;
 
-/// A currency by its three letters (ISO 4217).
+/// A currency, identified by its three-letter code (ISO 4217).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
@@ -37,7 +37,7 @@ pub struct Worth {
     pub currency: Currency,
 }
 
-/// An amount of money, in millionths.
+/// An amount of money, in millionths of the currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Money {
     pub micro: i64,
@@ -45,7 +45,7 @@ pub struct Money {
 }
 
 impl Worth {
-    /// The value of an amount of credit, to the nearest millionth. Only for display: sums are made of credit.
+    /// The value of an amount of credit, to the nearest millionth. Only for display: budgets count credit.
     pub fn of(&self, credits: Credits) -> Money {
         let pico = i128::from(credits.micro()) * i128::from(self.one.pico());
         let half = 500_000_000_000 * pico.signum();
@@ -56,7 +56,7 @@ impl Worth {
 }
 
 impl Money {
-    /// The amount without its currency: a decimal with at most 6 places.
+    /// The amount as a decimal with at most 6 decimal places, without the currency.
     pub fn amount(&self) -> String {
         Credits::from_micro(self.micro).to_string()
     }
@@ -68,7 +68,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// The value of one credit.
+/// The value of one credit, such as `0.0001 USD`.
 impl fmt::Display for Worth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", Decimal { units: self.one.pico().into(), places: 12 }, self.currency)

@@ -1,4 +1,4 @@
-//! Rates, the quantities that they multiply, and the rounding of quantities.
+//! Rates, the quantities that are multiplied by them, and the rounding of quantities.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Rate(u64);
 
 impl Rate {
     pub const ZERO: Self = Self(0);
-    /// A million credits per unit; a higher rate is treated as a mistake.
+    /// A million credits per unit. A higher rate is rejected, because it is surely a mistake.
     pub const MAX: Self = Self(1_000_000 * 1_000_000_000_000);
     pub const ONE: Self = Self(1_000_000_000_000);
     const PLACES: u32 = 12;
@@ -29,10 +29,9 @@ impl Rate {
         Some(Self(units)).filter(|rate| *rate <= Self::MAX).ok_or(NotDecimal)
     }
 
-    /// The cost of a quantity, rounded up to the micro-credit, so that the charge is never too low and at most one
-    /// micro-credit too high.
+    /// The cost of a quantity: the product, rounded up to whole micro-credits, and at most `Credits::MAX`.
     pub fn times(self, quantity: Quantity) -> Credits {
-        // Each factor is at most 10^18, so the product cannot overflow. It counts in steps of 10^-21 credits.
+        // Each factor is at most 10^18, so the product cannot overflow. The product is in steps of 10^-21 credits.
         let product = u128::from(self.0) * u128::from(quantity.0);
         Credits::from_micro(i64::try_from(product.div_ceil(1_000_000_000_000_000)).unwrap_or(i64::MAX))
     }
@@ -54,17 +53,18 @@ pub struct Quantity(u64);
 
 impl Quantity {
     pub const ONE: Self = Self(NANO);
-    /// A thousand million: as seconds, that is 31 years. A larger number is not a real measurement.
+    /// A thousand million, which is 31 years if the unit is seconds. A larger number cannot be a real measurement.
     pub const MAX: Self = Self(1_000_000_000 * NANO);
     const PLACES: u32 = 9;
 
-    /// Parses a decimal, rounded up to 9 places.
+    /// Parses a decimal from 0 to `MAX`, and rounds it up to 9 decimal places.
     pub fn parse(text: &str) -> Result<Self, NotDecimal> {
         let units = u64::try_from(Decimal::rounded_up(text, Self::PLACES)?).map_err(|_| NotDecimal)?;
         Some(Self(units)).filter(|quantity| *quantity <= Self::MAX).ok_or(NotDecimal)
     }
 
-    /// Converts a float through its shortest decimal, which is the number in the JSON or TOML that it came from.
+    /// Converts a float through the shortest decimal that reads back as the same float. If the JSON or TOML has a
+    /// decimal of at most 15 digits, the two are equal.
     pub fn from_float(float: f64) -> Result<Self, NotDecimal> {
         Self::parse(&float.to_string())
     }
@@ -100,7 +100,7 @@ pub enum Round {
 }
 
 impl Round {
-    /// The priced quantity.
+    /// Returns the rounded quantity, which is the one that is priced.
     pub fn apply(self, quantity: Quantity) -> Quantity {
         let (whole, part) = (quantity.0 / NANO, quantity.0 % NANO);
         let one_more = match self {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     proptest! {
-        /// Compares with the exact product in whole numbers of the smallest unit.
+        /// Compares the cost with the exact product, in steps of 10^-21 credits.
         #[test]
         fn a_cost_is_the_product_rounded_up(rate in 0..=Rate::MAX.0, quantity in 0..=Quantity::MAX.0) {
             let micro = u128::try_from(Rate(rate).times(Quantity(quantity)).micro()).unwrap();

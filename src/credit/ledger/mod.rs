@@ -2,11 +2,11 @@
 //!
 //! A paid call has three steps. *Reserve* the most that it may cost. The amount is checked against every budget that
 //! applies and reserved in one atomic step, so that concurrent calls cannot exceed a budget together. The reservation
-//! is durable before the call, so that a crash never charges too little. *Call* the provider: this module does not do
-//! that. *Settle* the actual cost.
+//! is durable before the call, so that the ledger never counts too little after a crash. *Call* the provider: this
+//! module does not do that. *Settle* the actual cost.
 //!
-//! Callers of the trait must expect the delays of a remote server; a local file only answers faster. Every
-//! implementation passes one conformance suite (`tests/credit`).
+//! Callers of the trait must expect the delays of a remote server, although a local file is faster. Every
+//! implementation must pass the conformance suite in `tests/credit`.
 
 mod file;
 mod record;
@@ -39,18 +39,18 @@ use super::usage::UsageRow;
 pub trait Ledger: Send + Sync {
     /// Reserves the most that a call may cost, in all budgets that apply, or in none if one of them has less left. The
     /// returned reservation survives a crash. A request of zero credits is always granted, even while the ledger is
-    /// unusable, and is not recorded.
+    /// unusable, and only its settlement is recorded.
     async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError>;
 
-    /// Replaces a reservation by the actual cost, charged to the day of the reservation. If that cannot be recorded,
-    /// the ledger logs the failure and the reservation stays charged.
+    /// Replaces a reservation by the actual cost, which is charged to the day of the reservation. If that cannot be
+    /// recorded, the ledger logs the failure, and the whole reservation counts as spent.
     async fn settle(&self, reservation: Reservation, settlement: Settlement) -> SettleResult;
 
     /// The usage of these days, both ends included, in order of day, provider and client.
     async fn usage(&self, days: RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError>;
 
-    /// The status of each budget, in the given order. A budget per client has the status of `client`, and is left out
-    /// if `client` is `None`.
+    /// The status of each budget, in the given order. For a budget per client, it has the amounts of `client`; if
+    /// `client` is `None`, such a budget is left out.
     async fn standing(
         &self,
         budgets: Budgets,
@@ -60,11 +60,11 @@ pub trait Ledger: Send + Sync {
     /// Cost and time of past calls, by provider and size of the photo.
     async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), CallHistory>, LedgerError>;
 
-    /// Why reservations are impossible, as of the last reservation or `look`. Does not block.
+    /// Whether reservations were possible at the last reservation or check; the error says why not. Does not block.
     fn health(&self) -> Result<(), LedgerError>;
 
-    /// Checks whether reservations are possible, so that `health` is up to date even if no reservation is made. Does
-    /// nothing if the ledger detects changes by itself.
+    /// Checks whether reservations are possible, so that `health` is up to date even if no reservation is made. By
+    /// default, it does nothing.
     async fn look(&self) {}
 }
 

@@ -28,29 +28,29 @@ pub enum Record {
     Release {
         id: u64,
     },
-    /// The totals of a day for one provider and one client. When the ledger is rewritten, this record replaces those
-    /// of the single calls.
+    /// The totals of a day for one provider and one client. When the ledger is rewritten, this record replaces
+    /// the records of the settled calls.
     Day {
         /// The day in UTC.
         #[serde(with = "iso_date")]
         day: Date,
         provider: String,
-        /// `None` is the total of all calls that name no client.
+        /// `None` for calls without a client, and for all calls on days before last month.
         client: Option<String>,
         tally: Tally,
     },
-    /// The credit charged to one client on days before last month.
+    /// The credit charged to one client on days whose totals no longer name clients.
     Client {
         client: String,
         credits: Credits,
     },
-    /// Cost and time of a provider's calls for photos of one size.
+    /// Cost and time of a provider's calls for photos of one size class.
     Experience {
         provider: String,
         size: SizeClass,
         /// Totals since the ledger began.
         sums: CallTotals,
-        /// The latest calls, the oldest first.
+        /// The latest successful calls of known cost, the oldest first.
         recent: Vec<CallSample>,
     },
 }
@@ -150,9 +150,10 @@ impl SettleRecord {
 /// Why a line cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// The line is damaged: its checksum is wrong.
+    /// The line is damaged: it is incomplete, or its checksum is wrong.
     Broken,
-    /// The line is intact, but its content is that of a newer version; the text describes the content.
+    /// The line is intact, but this version cannot parse it, so a newer version wrote it. The text is the parser's
+    /// error.
     Foreign(String),
 }
 
@@ -166,7 +167,7 @@ pub fn encode(record: &impl Serialize, lines: &mut Vec<u8>) -> serde_json::Resul
     Ok(())
 }
 
-/// Reads a line, including its line end.
+/// Parses a line, which must include its line end.
 pub fn decode<T: DeserializeOwned>(line: &[u8]) -> Result<T, RecordError> {
     let line = line.strip_suffix(b"\n").ok_or(RecordError::Broken)?;
     let (sum, json) = line.split_at_checked(CHECKSUM).ok_or(RecordError::Broken)?;

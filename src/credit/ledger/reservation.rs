@@ -1,5 +1,5 @@
-//! A reservation as a value. Dropping the value always ends the reservation, and tells the ledger whether a call may
-//! have been made.
+//! A reservation as a value. Dropping the value ends the reservation, and tells the ledger whether a call may have been
+//! made.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,15 +34,15 @@ impl ReservationRecord {
     }
 
     /// Whether the call is free and its client has no API key. Such a call is counted without its client if the day's
-    /// usage already names `ANONYMOUS_CLIENTS_A_DAY` clients without a key.
+    /// usage already names `ANONYMOUS_CLIENTS_A_DAY` other clients without a key.
     pub(super) fn is_free_and_anonymous(&self) -> bool {
         self.most.is_zero() && self.client.as_deref().is_some_and(is_anonymous)
     }
 }
 
-/// How many clients without an API key the usage of a day names, for all providers together. Beyond that, free calls
-/// are counted without their clients, because anyone can use many addresses, which must not fill the ledger. Clients
-/// with a key need no such bound, because only the operator creates keys.
+/// How many clients without an API key the usage of a day names. A client that uses two providers counts twice. Beyond
+/// this number, free calls of further clients are counted without a client, because anyone can use many addresses,
+/// which must not fill the ledger. Clients with a key need no such bound, because only the operator creates keys.
 pub const ANONYMOUS_CLIENTS_A_DAY: usize = 250;
 
 /// Whether a client has no API key.
@@ -50,13 +50,13 @@ pub(super) fn is_anonymous(client: &str) -> bool {
     !client.starts_with("key:")
 }
 
-/// What a ledger does with a dropped reservation. Must not block.
+/// A function of the ledger that is called with each dropped reservation. It must not block.
 pub(super) type ReservationReturn = Arc<dyn Fn(ReservationRecord, Dropped) + Send + Sync>;
 
 /// The state of a dropped reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
-    /// No call was made: the reservation was never returned to a caller, or was released.
+    /// No call was made: the reservation was never returned to a caller, was released, or its call had not begun.
     Unseen,
     /// A call may have been made, at unknown cost.
     Held,
@@ -67,12 +67,12 @@ pub(super) enum Dropped {
 pub struct CallBegun(Arc<AtomicBool>);
 
 impl CallBegun {
-    /// Must be called before anything is sent or started.
+    /// Notes that the call begins. Must be called before anything is sent to the provider, or its program is started.
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether anything may have been sent or started.
+    /// Whether the call may have begun.
     pub fn get(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
@@ -105,7 +105,8 @@ impl Reservation {
         self.most
     }
 
-    /// Connects the reservation with its call: until the call begins, a drop charges nothing.
+    /// Connects the reservation with its call: until the call begins, a drop charges nothing. The call must set the
+    /// returned value when it begins.
     pub fn connect(&mut self) -> CallBegun {
         self.begun.insert(CallBegun::default()).clone()
     }

@@ -27,7 +27,7 @@ pub struct LedgerState {
     /// fields above. Its numbers are wider than `Credits`, so that sums of extreme amounts are exact.
     spent: HashMap<(BudgetAccount, Period), i128>,
     last_id: u64,
-    /// The time of the latest record about credit. Budgets never use an earlier time.
+    /// The time of the latest record that reserved or charged credit. Budgets never use an earlier time.
     latest: Option<OffsetDateTime>,
 }
 
@@ -100,12 +100,12 @@ impl LedgerState {
         self.latest.map_or(clock, |latest| latest.max(clock))
     }
 
-    /// The time of the latest record about credit.
+    /// The time of the latest record that reserved or charged credit.
     pub const fn latest(&self) -> Option<OffsetDateTime> {
         self.latest
     }
 
-    /// Notes the time of a record about credit.
+    /// Notes the time of a record that reserved or charged credit.
     pub fn see(&mut self, time: OffsetDateTime) {
         self.latest = self.latest.max(Some(time));
     }
@@ -178,7 +178,7 @@ impl LedgerState {
         budgets.iter().filter_map(standing).collect()
     }
 
-    /// Removes the client of a free call if the usage of its day already names `ANONYMOUS_CLIENTS_A_DAY` clients
+    /// Removes the client of a free call if the usage of its day already names `ANONYMOUS_CLIENTS_A_DAY` other clients
     /// without an API key.
     pub fn limit_names(&self, ticket: &mut ReservationRecord) {
         let day = ticket.at.date();
@@ -215,7 +215,8 @@ impl LedgerState {
     }
 
     /// Removes the clients of days before last month from the totals, because no window and no report needs them. The
-    /// total charge of each client stays. If the clock is ahead of all records, the time of the latest record counts.
+    /// total charge of each client stays. If `today` is later than the latest record that reserved or
+    /// charged credit, the day of that record counts.
     pub fn fold(&mut self, today: Date) {
         let today = self.latest.map_or(Date::MIN, |latest| latest.date()).min(today);
         let kept = self.rows.split_off(&(last_month(today), String::new(), None));
@@ -267,7 +268,7 @@ mod tests {
     use crate::credit::budget::BudgetScope;
     use crate::credit::ledger::{SettleResult, Settlement};
 
-    /// Calls on 400 days by three clients of two providers, with every kind of settlement.
+    /// Calls of two providers on 400 days, by two clients and without a client, with every kind of settlement.
     fn busy() -> LedgerState {
         let mut state = LedgerState::default();
         let start = datetime!(2026-01-15 23:59:59 UTC);

@@ -14,7 +14,7 @@ use super::amount::{Credits, Money, Quantity, Rate, Round, Worth};
 /// The price of a provider's calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
-    /// The cost of a call is the sum of the terms.
+    /// The cost of a call is the sum of the terms, and at least `minimum`.
     pub terms: Vec<PriceTerm>,
     /// The least that a call costs.
     pub minimum: Credits,
@@ -133,8 +133,8 @@ impl Price {
     }
 
     /// How much more a call that cost `charged` would have cost with an image of `full_pixels` instead of
-    /// `sent_pixels`. Zero if the price has no term per megapixel. If only the minimum was charged, the cost of the
-    /// other terms is unknown, and the result is a lower bound.
+    /// `sent_pixels`. Zero if the price has no term per megapixel. If only the minimum was charged, the cost of
+    /// terms that depend on the reply is unknown, and the result is a lower bound.
     pub fn saved_by_size(&self, charged: Credits, sent_pixels: u64, full_pixels: u64) -> Credits {
         let sum = |per: PricedUnit, quantity: Quantity| -> Credits {
             self.terms.iter().filter(|term| term.per == per).map(|term| term.cost(quantity)).sum()
@@ -147,7 +147,7 @@ impl Price {
         rest.plus(by_size(full_pixels)).max(self.minimum).minus(charged).max(Credits::ZERO)
     }
 
-    /// The value of credit in money.
+    /// The value of credit in money; `None` if the price has no `worth`.
     pub fn money(&self, credits: Credits) -> Option<Money> {
         self.worth.map(|worth| worth.of(credits))
     }

@@ -1,7 +1,7 @@
 //! Flights of this process: simultaneous requests for the same rendition share one execution.
 //!
 //! The execution is a task of its own, so any request, including the leader, can be dropped without harm to the others.
-//! If the task panics, all waiting requests are notified, and one of them can lead again.
+//! If the task panics, all waiting requests are notified, and one of them can lead a new flight.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flight_that_panics_notifies_its_followers_and_the_next_one_starts_again() {
+    async fn a_flight_that_panics_notifies_its_followers_and_the_next_request_leads() {
         let flights = Flights::new(Tasks::default());
         let dies = |_| async {
             tokio::task::yield_now().await;

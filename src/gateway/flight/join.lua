@@ -1,5 +1,5 @@
 -- Takes the lead of a flight if no replica has it.
--- KEYS: the leader's key; the result; the last fence.
+-- KEYS: the leader's key; the result's key; the key of the last fence of all flights.
 -- ARGV: time to live of the lead in milliseconds; '1' if any published result is accepted; the fence of the leader that
 -- was waited for, or ''.
 -- Returns { 'landed', result }, { 'wait', fence } or { 'lead', fence }.

@@ -13,7 +13,7 @@ use super::super::plan::ColorizePlan;
 use crate::provider::{Billed, FailureKind, ProviderError};
 
 /// The largest image, in bytes, that is published in Redis. Other replicas look for a larger image in the shared cache,
-/// and make it again if it is not there.
+/// and make it again if it is not stored there.
 const MOST: usize = 8 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -30,7 +30,7 @@ struct StoredAttempt {
     reason: String,
 }
 
-/// Serialises a rendition; empty if its image is too large.
+/// Serialises a rendition. Returns no bytes if its image is larger than `MOST`.
 pub fn write(rendition: &Rendition, facts: &RenditionFacts) -> Bytes {
     if rendition.bytes.len() > MOST {
         return Bytes::new();
@@ -47,7 +47,7 @@ pub fn write(rendition: &Rendition, facts: &RenditionFacts) -> Bytes {
     [&length.to_le_bytes(), &head[..], &rendition.bytes[..]].concat().into()
 }
 
-/// Reads a published rendition; `None` if it is empty or was written by another version.
+/// Reads a published rendition; `None` if it is empty or cannot be parsed, because another version wrote it.
 pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, RenditionFacts)> {
     let (length, rest) = landed.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;

@@ -20,11 +20,11 @@ pub use waiters::Waiters;
 
 #[async_trait]
 pub trait ReplicaFlights: Send + Sync {
-    /// Takes the lead of a flight, or waits for the leader's result. Also takes the lead if the leader does not renew
-    /// it. `earlier`: whether a result is accepted that was published before this request joined.
+    /// Takes the lead of a flight, or waits for the leader's result. If the leader does not renew its lead, this
+    /// replica takes the lead. `earlier`: whether a result is accepted that was published before this request joined.
     async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> FlightRole;
 
-    /// Renews the lead for as long as this future is polled.
+    /// Renews the lead until this future is dropped or the lead is lost.
     async fn hold(&self, lead: &Lead) -> Infallible;
 
     /// Ends the lead and publishes the result. Without a result, one of the waiting replicas leads next.
@@ -43,7 +43,8 @@ pub enum FlightRole {
 /// The lead of a flight.
 pub struct Lead {
     key: [u8; 32],
-    /// Fencing token: each new lead of any flight gets a larger number. A leader has lost the lead if another token is
-    /// stored for the flight, or none. `None` if Redis is unreachable: then this replica leads for itself only.
+    /// Fencing token: each new lead, of any flight, gets a larger number than all leads before it. A leader has lost
+    /// the lead if another token is stored for the flight, or none. `None` if Redis is unreachable: then this replica
+    /// leads for itself only.
     fence: Option<u64>,
 }

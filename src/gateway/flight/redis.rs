@@ -102,7 +102,8 @@ impl ReplicaFlights for RedisFlights {
                 // On an error, keep trying: without Redis no other replica can take the lead.
                 if let Ok(false) = self.renew(&lead.key, fence).await {
                     tracing::warn!(
-                        "the lead of a flight was not renewed in Redis in time, so another replica makes the same call"
+                        "the lead of a flight was not renewed in Redis in time, so another replica may make the same \
+                         call"
                     );
                     break;
                 }

@@ -45,7 +45,7 @@ enum FakeOutcome {
     Panics,
     /// Returns colour, and then makes the flight's task panic.
     Dies,
-    /// The same, but only the first time.
+    /// Like `Dies`, but only on the first call.
     DiesOnce,
 }
 
@@ -184,7 +184,7 @@ impl Setup {
         Self { gateway, folder }
     }
 
-    /// A new gateway on the same folder, as after a restart. Its providers may be others.
+    /// A new gateway on the same folder, as after a restart, with these providers.
     fn again(self, providers: &[Arc<FakeProvider>]) -> Self {
         Self::at(self.folder, providers, |_| ())
     }

@@ -19,7 +19,7 @@ impl Caches {
         Ok(Self {
             lookups: make.counter(
                 "pixcolor_cache_lookups_total",
-                "Values looked up, by tier and result: hit, miss. A rendition consists of two values.",
+                "Lookups of entries, by tier and result: hit, miss. A rendition consists of two entries.",
                 &["tier", "result"],
             )?,
             evictions: make.counter(
@@ -29,7 +29,8 @@ impl Caches {
             )?,
             errors: make.counter(
                 "pixcolor_cache_errors_total",
-                "Errors by tier: damaged entries, failed reads and writes, and those skipped during a pause after failures.",
+                "Errors by tier: damaged entries, failed reads and writes, and reads and writes skipped during a pause \
+                 after failures.",
                 &["tier", "error"],
             )?,
             entries: make.level("pixcolor_cache_entries", "Entries in the cache, in memory and on disk.", &["tier"])?,

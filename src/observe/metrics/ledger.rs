@@ -79,7 +79,8 @@ impl LedgerSnapshot {
         )?;
         let pixels = sum(
             "pixcolor_coloured_pixels_total",
-            "Pixels of the photos coloured since the ledger began. Credits or seconds divided by a million of these are the cost or time of a megapixel.",
+            "Pixels of the photos coloured since the ledger began. Credits or seconds divided by these pixels, times a \
+             million, are the cost or time per megapixel.",
         )?;
         for ((provider, size), CallHistory { sums, .. }) in &self.experience {
             let labels = [provider.as_str(), size.label()];

@@ -28,7 +28,7 @@ impl ProviderMetrics {
         Ok(Self {
             calls: make.counter(
                 "pixcolor_provider_calls_total",
-                "Calls to providers by outcome: ok, or the kind of failure. The provider was not called: not_ready, \
+                "Calls to providers by outcome: ok, or the kind of failure. Outcomes without a call: not_ready, \
                  budget (too little left), ledger (it cannot be used), abandoned (all clients have left).",
                 &["provider", "outcome"],
             )?,
@@ -65,7 +65,7 @@ impl ProviderMetrics {
             )?,
             balance: make.amount(
                 "pixcolor_provider_balance",
-                "The last known balance of a provider's account, in its own unit.",
+                "The last known balance of a provider's account, in the provider's own unit.",
                 &["provider"],
             )?,
         })

@@ -23,7 +23,7 @@ impl ReloadMetrics {
             )?,
             successful: make.one_level(
                 "pixcolor_config_last_reload_successful",
-                "1 if the configuration in effect is the one on disk; 0 if the one on disk is invalid.",
+                "0 if the last reload failed, so that the configuration before it stays in effect; otherwise 1.",
             )?,
             succeeded_at: make.one_amount(
                 "pixcolor_config_last_reload_success_timestamp_seconds",

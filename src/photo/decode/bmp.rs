@@ -12,7 +12,8 @@ use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, bro
 use crate::photo::ImageHeader;
 use crate::photo::head::{le16, le32};
 
-/// Compression codes of uncompressed pixels, without and with channel masks. The other codes are run lengths.
+/// Values of the compression field for uncompressed pixels, without and with channel masks. Of the other values, only
+/// run-length encodings are decoded.
 const PLAIN: [u32; 2] = [0, 3];
 const ALPHA_BITFIELDS: u32 = 6;
 
@@ -76,16 +77,16 @@ fn pixels(bytes: &[u8], head: ImageHeader, is_cut: bool) -> Result<(Vec<u8>, Cha
         Err(error) if !is_cut => return Err(failed(error)),
         _ => {}
     }
-    // Some programs leave the opacity zero everywhere. Windows and browsers show such pictures as opaque.
+    // Some programs write zero as the opacity of every pixel. Windows and browsers show such pictures as opaque.
     let opaque = channels == Channels::Rgba && pixels.iter().skip(3).step_by(4).all(|&alpha| alpha == 0);
     Ok((pixels, if opaque { Channels::Rgbx } else { channels }))
 }
 
-/// Counts the rows that an uncompressed bitmap contains and the bytes of padding that are missing at its end, before
-/// memory is allocated. A compressed bitmap counts as complete here, because its decoder detects missing rows. `None`
+/// Before memory is allocated, counts the rows that an uncompressed bitmap contains, and the bytes of padding that are
+/// missing at its end. A compressed bitmap counts as complete here, because its decoder detects missing rows. `None`
 /// for a truncated header.
 fn rows_present(bytes: &[u8], head: ImageHeader) -> Option<(u64, usize)> {
-    // The oldest header has narrower fields and is never compressed.
+    // The oldest header (12 bytes) has narrower fields, and its pixels are never compressed.
     let old = le32(bytes, 14) == Some(12);
     let (bits_at, compression) = if old { (24, Some(0)) } else { (28, le32(bytes, 30)) };
     let (start, bits) = (le32(bytes, 10)?, le16(bytes, bits_at)?);

@@ -100,8 +100,9 @@ impl<'a> Feed<'a> {
         self.missing(RowPosition::row(y), self.width);
     }
 
-    /// Takes a whole picture with 8 bits per sample. It works from the bottom up and frees the picture's memory while
-    /// the sink's memory grows, so that the decoder's picture and the sink's are never both complete in memory.
+    /// Takes a whole picture with 8 bits per sample. Works from the bottom up and frees the decoder's memory while the
+    /// sink's memory grows, so that of a large picture the decoder's and the sink's copies are never both complete in
+    /// memory.
     pub(super) fn whole8(&mut self, mut pixels: Vec<u8>) {
         let row = self.width * self.channels.samples();
         for y in (0..pixels.len() / row).rev() {
@@ -177,7 +178,8 @@ impl<'a> Feed<'a> {
         let row = match self.to_srgb.row8(&inks) {
             Some(codes) => Row::Rgb16(codes),
             None => {
-                // Without a profile, paper is white and each ink absorbs one primary.
+                // Without a profile, paper is white, each coloured ink absorbs one primary colour, and black ink
+                // absorbs all.
                 let pixels = inks.as_chunks_mut::<4>().0;
                 for pixel in pixels.iter_mut() {
                     let [c, m, y, k] = pixel.map(|ink| 255 - u32::from(ink));

@@ -9,8 +9,8 @@ use super::profile::ToSrgb;
 use super::{InputFormat, exif, jpeg};
 use crate::photo::{Damage, Limits, PhotoError, read_head};
 
-/// Finds the segments of a JPEG and returns the JPEG files that PixColor makes from it before decoding: first the
-/// repaired file, then one file for each component of a progressive file.
+/// Finds the segments of a JPEG and returns the JPEG files that PixColor may make from it before decoding: first the
+/// repaired file, then, if the JPEG is progressive, one file for each component that can be extracted.
 ///
 /// # Errors
 /// As [`crate::photo::Photo::decode`]; [`PhotoError::Unsupported`] for another format.

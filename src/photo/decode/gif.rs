@@ -109,7 +109,7 @@ fn row_order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
     passes.iter().flat_map(move |&(first, step)| (first..height).step_by(step))
 }
 
-/// Replaces missing rows of an interlaced frame with rows of coarser passes above them.
+/// Replaces each missing row of an interlaced frame with the nearest row above that was read, at most seven rows away.
 fn fill_between(rows: &mut [Option<usize>]) {
     /// Distance between two rows of the coarsest pass.
     const COARSEST: usize = 8;

@@ -1,8 +1,8 @@
-//! Decodes a file's bytes to rows of sRGB, and these to a photo or to a provider's RGB.
+//! Decodes a file's bytes to rows of sRGB, and stores these rows as a photo or as 8-bit RGB.
 //!
 //! A format's decoder passes the picture to a [`Feed`] in the smallest parts that the format allows, usually rows. The
-//! feed applies the ICC profile and passes the rows to a [`Sink`], which stores only luminance or 8-bit RGB. So a photo
-//! never exists as full-size 16-bit RGBA.
+//! feed applies the ICC profile and passes the rows to a [`Sink`], which stores only luminance and opacity, or only
+//! 8-bit RGB. So a photo never exists as full-size 16-bit RGBA.
 
 mod bmp;
 mod exif;

@@ -35,7 +35,7 @@ impl ToSrgb {
         Self { way, samples: Vec::new(), codes: Vec::new() }
     }
 
-    /// Converts a row with 8 bits per sample; `None` if it is sRGB already.
+    /// Converts a row with 8 bits per sample; `None` if there is no usable profile, or the row is sRGB already.
     pub(super) fn row8(&mut self, samples: &[u8]) -> Option<&[u16]> {
         if matches!(self.way, Conversion::Nothing) {
             return None;
@@ -48,7 +48,7 @@ impl ToSrgb {
         done.then_some(&self.codes)
     }
 
-    /// Converts a row with 16 bits per sample; `None` if it is sRGB already.
+    /// Converts a row with 16 bits per sample; `None` in the same cases as [`Self::row8`].
     pub(super) fn row16(&mut self, samples: &[u16]) -> Option<&[u16]> {
         self.convert(samples).then_some(&self.codes)
     }
@@ -69,7 +69,7 @@ impl ToSrgb {
     }
 }
 
-/// Whether a profile can be read and is for pictures with this number of colours.
+/// Whether a profile can be read and is for pictures with this number of colour channels.
 pub(super) fn is_usable(icc: &[u8], colors: usize) -> bool {
     icc.len() <= LARGEST && parse(icc, colors).is_some()
 }

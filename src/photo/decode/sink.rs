@@ -8,8 +8,8 @@ use crate::photo::color::ColorSampler;
 use crate::photo::lab::{self, LINEAR8, LINEAR16, LUMA8, LUMA16};
 use crate::photo::{Gray, bilevel};
 
-/// Position of a row or part of a row: row `y`, and there every `step`-th pixel from `first` on. Tiles are narrower
-/// than the picture; interlaced passes skip pixels.
+/// The position of decoded pixels in the picture: in row `y`, every `step`-th pixel from column `first` on. Tiles are
+/// narrower than the picture; interlaced passes skip pixels.
 #[derive(Clone, Copy)]
 pub(super) struct RowPosition {
     pub(super) y: usize,

@@ -19,8 +19,9 @@ pub(super) fn decode(
     sink: &mut dyn Sink,
 ) -> Result<DecodeSummary, PhotoError> {
     let picture = check(bytes, head)?;
-    // The decoder always decodes lossless pictures with opacity. If the header says that there is no opacity, it makes
-    // a copy without it. Setting the opacity flag in the header avoids the copy; the opacity is ignored below.
+    // The decoder always decodes lossless pictures with opacity. If the header says that there is no opacity, the
+    // decoder then makes a copy without opacity. Setting the opacity flag in the header avoids the copy; the opacity is
+    // ignored below.
     let mut patched = Vec::new();
     let opaque = picture.filter(|&at| bytes[at..].starts_with(b"VP8L") && bytes[at + 12] & ALPHA == 0);
     if let Some(at) = opaque {
@@ -70,7 +71,8 @@ const EXTENDED_FLAGS: usize = 20;
 fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
     let damaged = |what: &str| broken(InputFormat::WebP, what);
     let size = le32(bytes, 4).map_or(usize::MAX, |size| size as usize);
-    let file = bytes.get(..size.saturating_add(8)).ok_or_else(|| damaged("it is shorter than it says"))?;
+    let file =
+        bytes.get(..size.saturating_add(8)).ok_or_else(|| damaged("it is shorter than its header says"))?;
     let mut at = 12;
     while let Some(length) = le32(file, at + 4) {
         let name = &file[at..at + 4];
@@ -80,7 +82,7 @@ fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
         if matches!(name, b"VP8 " | b"VP8L") {
             return match webp_frame(file, at) {
                 Some(size) if size == (head.width, head.height) => Ok(Some(at)),
-                _ => Err(damaged("its picture is not as large as its header says")),
+                _ => Err(damaged("its picture is invalid or does not have the size in its header")),
             };
         }
         if name == b"ANMF" {
@@ -94,7 +96,7 @@ fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
             }
             return match webp_frame(chunk, inside) {
                 Some((width, height)) if width <= head.width && height <= head.height => Ok(None),
-                _ => Err(damaged("its first frame is larger than its header says")),
+                _ => Err(damaged("its first frame is invalid or larger than the size in its header")),
             };
         }
         // Chunks start at even positions.

@@ -2,7 +2,7 @@
 //!
 //! The protocol is that of api.algorithmia.com from 2016 to 2022. Companies still run servers with this protocol. The
 //! requests are `POST /v1/algo/OWNER/NAME/VERSION` with a picture as a data URL, then `GET /v1/connector/data/...` for
-//! the result. Both go to the configured host; the response cannot name another one.
+//! the result. Both go to the configured host; the response cannot name another host.
 
 mod data_uri;
 mod host;

@@ -2,8 +2,8 @@
 //!
 //! A response of the protocol is JSON at any status. If it contains an `error`, the `error` decides what failed;
 //! otherwise the status decides. According to the service's documentation, calls that end with an `error` are never
-//! charged. After a time-out, or a server error without an `error` (such as a proxy's), it is unknown whether the call
-//! was charged.
+//! charged. After a time-out, or a server error other than 503 without an `error` (such as a proxy's), it is unknown
+//! whether the call was charged.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -99,7 +99,7 @@ fn status_error(reply: &Reply) -> ProviderError {
         401..=403 => (Denied, Billed::No),
         400 | 413 | 415 => (Rejected, Billed::No),
         429 => (Busy, Billed::No),
-        // The host refused the call before it ran. A 500 or 502 of a proxy may come after the call ran.
+        // With 503, the host refused the call before it ran. A 500 or 502 of a proxy may come after the call ran.
         503 => (Unavailable, Billed::No),
         504 => (Timeout, Billed::Unknown),
         500..=599 => (Failed, Billed::Unknown),

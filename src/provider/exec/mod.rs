@@ -184,7 +184,7 @@ impl Provider for ProgramProvider {
     }
 }
 
-/// The error is a message for the operator.
+/// The program to run and its environment. The error is a message for the operator.
 fn program(config: &ExecConfig) -> Result<Program, String> {
     let dir = std::path::absolute(&config.dir)
         .map_err(|error| format!("its folder {} cannot be used: {error}", config.dir.display()))?;

@@ -209,7 +209,8 @@ enum State {
 }
 
 impl ProcessGroup {
-    /// Starts a program, sends its pipes to `started`, and waits for its end. Blocks.
+    /// Starts a program, sends its pipes to `started`, and blocks until the program has ended. Returns its exit status
+    /// and processor time.
     fn watch(
         &self,
         mut command: Command,

@@ -30,7 +30,7 @@ pub enum MappedReply {
     Done(ReplyImage, Usage),
     /// The job is not done yet.
     Pending {
-        /// The address of the job's status. Only the first reply must contain it.
+        /// The address of the job's status. The first reply must contain it; later replies need not.
         url: Option<String>,
         /// The address that cancels the job.
         cancel: Option<String>,
@@ -232,7 +232,7 @@ impl ReplyMapping {
 
     /// A host's text as one short line. Keys are masked, because some hosts repeat them.
     fn cleaned(&self, value: Option<&str>) -> String {
-        let Some(value) = value else { return "not there".to_owned() };
+        let Some(value) = value else { return "missing".to_owned() };
         let keys = self.config.secrets.values().filter_map(|secret| secret.expose());
         let keys: Vec<&str> = keys.map(|key| key.expose_secret()).collect();
         quote(&masked(value, &keys, "(the key)"), "")

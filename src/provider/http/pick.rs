@@ -1,4 +1,4 @@
-//! Reads a few values of a JSON document. The rest of the document takes no memory, whatever its size and depth.
+//! Reads a few values of a JSON document. No memory is allocated for all other values, whatever their size and depth.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! Polls a job until it is done, it has failed, or the time is over. If the gateway stops waiting, it cancels the job.
+//! Polls a job until it is done, it has failed, or the time is over. If the gateway gives up, it cancels the job,
+//! provided that the first reply contains an address for that.
 
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,7 @@ enum PollError {
     GivenUp(ProviderError),
 }
 
-#[allow(clippy::too_many_arguments, reason = "all of one call; a struct would only rename them")]
+#[allow(clippy::too_many_arguments, reason = "all belong to one call; a struct would only rename them")]
 async fn poll_until_done(
     http: &HttpProvider,
     host: &HttpHost,

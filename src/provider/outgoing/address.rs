@@ -51,7 +51,7 @@ const PRIVATE: [(&str, &str); 6] = [
     ("fc00::/7", "a private address"),
 ];
 
-/// Shared by the customers of an internet provider; treated as private.
+/// Addresses that the customers of an internet provider share. They are treated as private.
 const CARRIER: (&str, &str) = ("100.64.0.0/10", "an address inside a carrier's network");
 
 /// Refused, except by `Anywhere`. Most metadata services of clouds are link-local.
@@ -131,7 +131,7 @@ pub fn literal(url: &Url, reach: AddressPolicy) -> Result<(), ForbiddenAddress> 
     }
 }
 
-/// ISATAP (RFC 5214): the lower half is `0000:5EFE` or `0200:5EFE`, followed by an IPv4 address.
+/// ISATAP (RFC 5214): the lower 64 bits are `0000:5EFE` or `0200:5EFE`, followed by an IPv4 address.
 fn isatap(address: Ipv6Addr) -> bool {
     let [.., upper, lower, _, _] = address.segments();
     upper & !0x0200 == 0 && lower == 0x5efe

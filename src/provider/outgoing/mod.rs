@@ -4,7 +4,7 @@
 //! An address is fetched only if its host is the provider's own or listed by the operator, and if neither the address
 //! nor the host's name leads to a special IP address (`address`, `names`). An address in a reply must also be HTTPS,
 //! unless the provider's own address is plain HTTP. At most three redirects are followed, each with the same checks.
-//! Size and time are limited.
+//! The size of the response and the time for the whole fetch are limited.
 
 mod address;
 mod inputs;
@@ -43,7 +43,7 @@ pub struct Rules {
 /// Why an address is not fetched. The message continues a sentence about the address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingError {
-    #[error("is no address")]
+    #[error("is invalid or longer than {MAX_ADDRESS} bytes")]
     NoAddress,
     #[error("is not an http or https address")]
     Scheme,

@@ -19,7 +19,7 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// A public address that the tests never reach.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 20, 0, 1));
 
-/// A host of this machine that answers every request with the same bytes and counts them.
+/// A host on this machine that answers every request with the same bytes and counts the requests.
 struct Local {
     port: u16,
     asked: Arc<AtomicUsize>,
@@ -136,7 +136,7 @@ async fn each_redirect_is_checked_again() {
         ("http://169.254.169.254/latest/meta-data".to_owned(), "neither its own host nor"),
         ("file:///etc/passwd".to_owned(), "not an http or https address"),
         ("http://me:pw@cdn.example.com/".to_owned(), "contains a user name or a password"),
-        ("http://[".to_owned(), "is no address"),
+        ("http://[".to_owned(), "is invalid"),
     ] {
         let local = Local::redirecting(|_| to.clone());
         let own = format!("http://api.example.com:{}", local.port);
@@ -182,7 +182,7 @@ fn an_address_in_a_reply_is_checked_before_a_request_is_sent() {
         (&https, "file:///etc/passwd", Some("http or https")),
         (&https, "data:image/png;base64,AAAA", Some("http or https")),
         (&https, "javascript:alert(1)", Some("http or https")),
-        (&https, "https://", Some("no address")),
+        (&https, "https://", Some("is invalid")),
         (&https, "https://127.0.0.1/", Some("reply.hosts")),
         (&https, "https://localhost/", Some("reply.hosts")),
         (&http, "http://10.0.0.5:5000/files/x", None),

@@ -1,5 +1,5 @@
 //! The client's address. It is the address of the peer, unless the peer is a trusted proxy. Then it is the right-most
-//! hop that is not a trusted proxy. The client itself may have written any hop further left.
+//! hop that is not a trusted proxy. The client itself may have written the hops to the left of that hop.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -46,8 +46,9 @@ impl ClientOrigin {
 /// An entry of a forwarding header; `None` if it is not an address.
 pub type Hop = Option<IpAddr>;
 
-/// Finds the client's address. The walk goes from the peer to the left as long as it sees trusted proxies. A
-/// malformed hop ends it. IPv4-mapped IPv6 counts as IPv4.
+/// Finds the client's address: starts at the peer and follows the hops from right to left as long as each address is a
+/// trusted proxy. Before a malformed hop, and if all addresses are trusted, the last address counts as the client's.
+/// IPv4-mapped IPv6 addresses become IPv4 addresses.
 pub fn address(peer: IpAddr, hops: &[Hop], trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     let mut client = peer.to_canonical();

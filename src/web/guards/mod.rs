@@ -78,7 +78,7 @@ impl Context {
 pub struct Limited(Arc<OnceLock<Vec<Charge>>>);
 
 impl Limited {
-    /// Sets the limits; only the first call counts.
+    /// Sets the limits. Later calls have no effect.
     pub fn by(&self, charges: Vec<Charge>) {
         self.0.get_or_init(|| charges);
     }
@@ -111,8 +111,9 @@ pub fn origin(request: &Request<'_>) -> Option<ClientOrigin> {
     Some(*request.local_cache(|| ClientOrigin::of(request, &snapshot.config.clients)))
 }
 
-/// The problem of a request that is rejected at every path: one that the gateway sent to itself, or that has a blocked
-/// client address, a foreign host name or another web site as its origin. The body of such a request is not read.
+/// The problem of a request that is rejected whatever its route: one that the gateway sent to itself, or that has a
+/// blocked client address, a foreign host name (except on the paths of probes) or another web site as its origin. The
+/// body of such a request is not read.
 pub fn rejection(request: &Request<'_>) -> Option<Problem> {
     // RFC 8586: a list of forwarding servers, each with parameters after a `;`.
     let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));
@@ -204,7 +205,7 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
     AuthorizedClient { client: Client { address, key }, leave }
 }
 
-/// The credentials of a client. Never printed.
+/// The credentials of a client. Without `Debug`, so that they are never printed.
 pub struct Token(pub String);
 
 /// The key in `Authorization`: without a scheme, with `Simple` (Algorithmia's clients) or with `Bearer` (OpenAI's

@@ -13,7 +13,7 @@ use crate::web::problem::Problem;
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// The problem of a request with a foreign host name. Without `hosts`, only a server on a loopback address checks the
-/// name: to such a server, only a page in a browser on this machine could send a foreign name.
+/// name; every name except `localhost` and its subdomains is then foreign, and every IP address is accepted.
 pub fn misdirected(request: &Request<'_>, config: &ClientsConfig) -> Option<Problem> {
     match PROBES.iter().any(|path| request.uri().path() == *path) {
         true => None,
@@ -45,8 +45,8 @@ pub fn foreign_name(request: &Request<'_>, hosts: &[HostPattern]) -> Option<Prob
 }
 
 /// The problem of a browser's cross-site request that could change something or spend credit, that is, with any method
-/// but GET, HEAD, OPTIONS and TRACE. Pages cannot set `Sec-Fetch-Site` (W3C Fetch Metadata). Browsers omit this header
-/// over plain HTTP; then `Origin` is compared with the host.
+/// but GET, HEAD, OPTIONS and TRACE. Pages cannot set `Sec-Fetch-Site` (W3C Fetch Metadata). Over plain HTTP, browsers
+/// send this header only to loopback addresses; without the header, `Origin` is compared with the host.
 pub fn cross_site(request: &Request<'_>) -> Option<Problem> {
     if matches!(request.method(), Method::Get | Method::Head | Method::Options | Method::Trace) {
         return None;

@@ -12,7 +12,7 @@ use crate::photo::PhotoError;
 use crate::provider::{FailureKind, InputError};
 use crate::quota::RateLimited;
 
-/// nginx's status for a client that left. No client sees it; the log and the metrics use it.
+/// nginx's status for a client that left. No client receives it; only the log and the metrics show it.
 const CLIENT_LEFT: Status = Status::new(499);
 
 /// A budget with too little credit left. Amounts are decimals as text.
@@ -80,7 +80,7 @@ impl From<Error> for Problem {
             Error::Deadline { .. } => Self::new(Status::GatewayTimeout, detail),
             Error::NoProvider { attempts } => {
                 let after = attempts.iter().filter_map(|attempt| attempt.retry_after).min();
-                // The budget that renews first: from then on a provider is available.
+                // The budget that renews first, because a provider becomes available then.
                 let budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
                 let budget = budgets.min_by_key(|budget| (budget.renews.is_none(), budget.renews));
                 let facts = attempts.iter().map(AttemptFacts::from).collect();
@@ -95,7 +95,7 @@ impl From<Error> for Problem {
     }
 }
 
-/// The status when every provider failed; it depends on whether a retry could help.
+/// The status if every provider failed or was skipped; it depends on the failures of all attempts.
 fn no_provider(attempts: &[Attempt]) -> Status {
     let all = |kinds: &[FailureKind]| attempts.iter().all(|attempt| kinds.contains(&attempt.kind));
     let budget = attempts.iter().any(|attempt| attempt.kind == FailureKind::Budget);

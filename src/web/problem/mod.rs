@@ -18,7 +18,7 @@ pub use errors::{AttemptFacts, BudgetFacts};
 /// The prefix of every problem type.
 const URN: &str = "urn:pixcolor:problem:";
 
-/// A problem in the form that its clients expect.
+/// A problem as a response in the format of one protocol.
 pub struct Rendering {
     pub status: Status,
     pub media_type: ContentType,
@@ -27,7 +27,8 @@ pub struct Rendering {
     pub headers: Vec<Header<'static>>,
 }
 
-/// Renders problems in the formats of other protocols; `None` for a request of our own API. Managed by the server.
+/// A function that renders problems in the formats of other protocols and returns `None` for requests to PixColor's own
+/// API. It is part of Rocket's managed state.
 pub struct Renderer(pub fn(&Request<'_>, &Problem) -> Option<Rendering>);
 
 #[derive(Clone, Debug, Serialize)]
@@ -111,7 +112,7 @@ impl Problem {
         Self::new(Status::UnsupportedMediaType, detail)
     }
 
-    /// Sets the type and title, where several problems share a status.
+    /// Sets the type and title, for a status that several problems share.
     pub fn named(self, name: &str, title: &'static str) -> Self {
         Self { kind: format!("{URN}{name}"), title, ..self }
     }

@@ -38,7 +38,7 @@ fn a_picture_goes_through_two_gateways_and_both_count_its_credits() {
     assert_eq!((colored.width(), colored.height()), (1200, 800));
     assert!(colorfulness(&colored) > 3.0);
     assert_eq!(answer.header("x-pixcolor-provider"), "algorithmia");
-    // One credit for each started second.
+    // The provider `algorithmia` charges one credit for each started second.
     let credits: u32 = answer.header("x-pixcolor-credits").parse().unwrap();
     assert!((1..=30).contains(&credits), "{credits}");
     assert_eq!(account(&first, "algorithmia"), (1, credits.to_string()));

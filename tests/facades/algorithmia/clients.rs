@@ -63,7 +63,7 @@ fn pythons_clients_of_2017_and_2022_work_unchanged() {
         assert!(stdout.as_str().unwrap().contains("120 x 90, coloured by local"), "{said}");
         assert!(said["octets"].as_str().unwrap().starts_with("data://.algo/deeplearning/"), "{said}");
 
-        // Version 2.0.5 shows only the number of a status other than 200.
+        // If the status is not 200, version 2.0.5 shows only the number of the status.
         let refused = |words, status: &str| match version {
             "2.0.5" => format!("<Response [{status}]>"),
             _ => String::from(words),
@@ -138,7 +138,7 @@ fn nodes_client_works_unchanged() {
 }
 
 #[test]
-#[ignore = "slow to build: tests/run --all does, with the client's own dependencies of 2020"]
+#[ignore = "the client's dependencies of 2020 take long to build; tests/run --all builds them and runs this test"]
 fn rusts_client_works_unchanged() {
     let Some(program) = installed("algorithmia-rust/debug/session") else { return };
     let server = storing().start();

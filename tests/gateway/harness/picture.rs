@@ -12,8 +12,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A grey landscape: bright sky, a ridge, dark ground with texture. Different `seed`s give different
-    /// images.
+    /// A grey landscape: bright sky, a ridge, dark ground with texture. Different `seed`s give different images.
     pub fn landscape(width: u32, height: u32, seed: u32) -> GrayImage {
         GrayImage::from_fn(width, height, |x, y| {
             let (u, v) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));

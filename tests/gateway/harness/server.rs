@@ -234,8 +234,8 @@ impl Server {
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// Waits until this many requests are in progress, without the request for the metric. Then waits half a second
-    /// more, because the metric counts a request shortly before it is admitted.
+    /// Waits until this many requests are in progress, not counting the request that reads the metric. Then waits half
+    /// a second more, because the metric counts a request shortly before it is admitted.
     #[track_caller]
     pub fn until_in_flight(&self, count: usize) {
         self.until("enough requests are in progress", |server| {

@@ -1,4 +1,5 @@
-//! Kind `http`: each shipped provider file, tested with a host of its protocol, and the example in the documentation.
+//! Kind `http`: each shipped provider file, tested with a host that follows its protocol, and the example in the
+//! documentation.
 
 mod hostile_replies;
 mod result_urls;
@@ -121,7 +122,7 @@ fn shipped_files_need_a_key_and_are_not_offered_without_it() {
     let all = facts["providers"].as_array().unwrap();
     for (name, reason) in [
         ("cog", "it has no address: set `base_url`"),
-        ("deepai", "its secret `key` is not there: environment variable PIXCOLOR_DEEPAI_KEY is not set"),
+        ("deepai", "its secret `key` has no value: environment variable PIXCOLOR_DEEPAI_KEY is not set"),
         ("huggingface", "PIXCOLOR_HUGGINGFACE_KEY"),
         ("openai", "PIXCOLOR_OPENAI_KEY"),
         ("replicate", "PIXCOLOR_REPLICATE_KEY"),

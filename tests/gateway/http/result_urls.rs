@@ -71,7 +71,7 @@ fn a_result_url_is_fetched_from_listed_hosts_only_and_without_the_key() {
         ("http://169.254.169.254/latest/meta-data".to_owned(), "neither its own host nor"),
         ("http://localhost:22/".to_owned(), "neither its own host nor"),
         ("file:///etc/passwd".to_owned(), "not an http or https address"),
-        ("http://[".to_owned(), "no address"),
+        ("http://[".to_owned(), "is invalid"),
     ] {
         let facts = say(&address);
         let attempt = &facts["attempts"][0];

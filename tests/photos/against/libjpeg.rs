@@ -1,4 +1,4 @@
-//! Every layout of a JPEG, compared with libjpeg-turbo's own programs.
+//! Every layout of a JPEG, decoded by PixColor and by libjpeg-turbo's own programs, and compared.
 
 use std::path::Path;
 use std::process::Command;
@@ -130,7 +130,7 @@ fn every_color_layout_matches_libjpeg() {
     for ((((sampling, script), size), restart), kind) in
         product(product(product(product(&SAMPLINGS, &SCRIPTS), &SIZES), &RESTARTS), &kinds)
     {
-        // A JPEG has at most ten blocks in an MCU.
+        // An MCU has at most ten blocks, so cjpeg refuses some combinations.
         let Some(file) = cjpeg(folder.path(), size, kind, sampling, script, restart) else { continue };
         files += 1;
         if let Err(error) = compare(folder.path(), &file, 1.0) {

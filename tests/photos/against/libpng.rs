@@ -7,7 +7,7 @@ use pixcolor::photo::{Limits, Rgb};
 
 use crate::make::{self, Random};
 
-/// A picture on white, as libpng decodes its RGB and opacity.
+/// A picture on white, as libpng decodes its RGB and opacity; `None` if `pngtopam` is not installed.
 fn by_libpng(name: &str, png: &[u8]) -> Option<Vec<u8>> {
     let command = Command::new("pngtopam")
         .args(["-alphapam", "-quiet"])
@@ -69,7 +69,7 @@ fn every_kind_of_png_matches_libpng() {
                         let got = Rgb::decode(&png, &Limits::default())
                             .unwrap_or_else(|error| panic!("{name}: {error}"));
                         let most = got.pixels.iter().zip(&wanted).map(|(a, b)| a.abs_diff(*b)).max();
-                        // Our decoder rounds 16-bit opacity before it applies it.
+                        // Our decoder rounds 16-bit opacity to 8 bits before mixing the pixel with white.
                         assert!(most <= Some(u8::from(depth == 16)), "{name}: {most:?}");
                         compared += 1;
                     }

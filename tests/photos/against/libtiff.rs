@@ -118,7 +118,7 @@ fn every_tiff_layout_of_libtiff_gives_the_same_photo() {
     assert!(wrong.is_empty(), "{} of {written_files}\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The samples of one plane in tiles, padded with a different value.
+/// The samples of one plane, cut into tiles. Tiles that reach beyond the picture are padded with 0x7777.
 fn tiles_of_plane(samples: &[u16], count: usize, plane: usize, (width, height): (u32, u32)) -> Vec<Vec<u8>> {
     let tile = |ty: u32, tx: u32| {
         let places =
@@ -195,7 +195,7 @@ fn jpeg_in_tiff_strips_and_tiles_matches_libtiff() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Rows of Y, Cb, Cr as blocks that share their colour differences.
+/// The data of a picture in Y, Cb, Cr: blocks of pixels that share their colour differences.
 fn ycc_blocks(across: u32, down: u32) -> Vec<u8> {
     let mut data = Vec::new();
     for (by, bx) in

@@ -1,4 +1,4 @@
-//! The same pictures decoded by widely used libraries, one file for each library.
+//! Compares our decoders with widely used libraries. Each library has its own file.
 
 mod libjpeg;
 mod libpng;

@@ -144,7 +144,7 @@ fn colors() -> Vec<Case> {
     ] {
         cases.push(Case { name: format!("RGB-{name}"), icc: profile.encode().unwrap(), within: 2 });
     }
-    // Profiles with tables to Lab.
+    // Profiles with lookup tables to Lab.
     let lab = |[r, g, b]: [f32; 3]| [30.0 * r + 55.0 * g + 15.0 * b, 40.0 * (r - g), 30.0 * (g - b)];
     let scanner = make::table_profile(b"scnrRGB ", 17, |rgb: [f32; 3]| lab(rgb.map(|code| code.powf(0.8))));
     cases.push(Case { name: "RGB-table".to_owned(), icc: scanner, within: 2 });

@@ -1,4 +1,4 @@
-//! Every kind of file gives the same photo.
+//! The same picture in different kinds of files gives the same photo.
 
 mod common;
 mod jpeg;
@@ -73,7 +73,7 @@ fn profiles_are_converted_to_srgb_and_broken_ones_are_ignored() {
         transform.transform(&rgb, &mut codes).unwrap();
         let icc = profile.encode().unwrap();
         same("PNG", &in_png(&codes, ::png::ColorType::Rgb, &icc), 0.5);
-        // The same EXIF data in a JPEG segment, a WebP chunk and a TIFF tag.
+        // The same profile in a JPEG segment, a WebP chunk and a TIFF tag.
         let scene = make::jpeg(
             &image::RgbImage::from_raw(SIZE.0, SIZE.1, codes.clone()).unwrap(),
             false,

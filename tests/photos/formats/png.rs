@@ -75,7 +75,7 @@ fn interlaced_png_is_decoded_at_every_small_size() {
             }
         }
         let mut bytes = make::png(width, height, 8, 0, &[make::chunk(b"IDAT", &stored(&rows))]);
-        // Set the interlace method.
+        // Sets the interlace method.
         let mut header = bytes[16..29].to_vec();
         header[12] = 1;
         bytes.splice(8..33, make::chunk(b"IHDR", &header));

@@ -54,7 +54,7 @@ fn damage_outside_the_picture_is_ignored() {
         let photo = decode(name, &bytes);
         assert_eq!((&photo.gray, &photo.damage), (&truth, &None), "{name}");
     }
-    // EXIF may also be the last chunk.
+    // The EXIF chunk may also follow the image data.
     let turned = decode("turned", &make::insert(&png, end, &chunk(b"eXIf", &exif)));
     assert_eq!((turned.width(), turned.height()), (truth.height, truth.width));
 }
@@ -71,7 +71,8 @@ fn a_cut_png_is_decoded_up_to_the_cut_and_the_rest_is_gray() {
             let photo = decode("cut", &cut);
             assert!(damage(&photo).contains("is missing"), "{}", damage(&photo));
             let same = same_rows(&photo.gray, &whole.gray);
-            // The remaining pixels are grey. Noise does not compress, so the share of bytes equals the share of rows.
+            // The missing pixels are grey. Noise does not compress, so the first 20 % of the bytes contain about 20 %
+            // of the rows.
             let wanted = height as usize * percent / 100;
             assert!(same + 4 >= wanted && same <= wanted + 1, "{color}: {same} rows of {percent} %");
             let rest = &photo.gray.luma[same * width as usize..];
@@ -152,7 +153,7 @@ fn a_wrong_checksum_of_the_image_data_is_reported() {
     let photo = decode("wrong", &bytes);
     assert_eq!(photo.gray, decode("right", &png).gray);
     assert!(damage(&photo).contains("checksum"));
-    // A wrong checksum of a palette or header is an error, because the picture would be wrong.
+    // A wrong checksum of a palette or header is an error, because the whole picture could be wrong.
     let palette = make::chunk(b"PLTE", &[0; 768]);
     let mut broken = palette.clone();
     *broken.last_mut().unwrap() ^= 1;

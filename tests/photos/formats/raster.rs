@@ -27,7 +27,7 @@ fn bmp_and_gif_are_decoded() {
     same("BMP", &make::file(&color(), ImageFormat::Bmp), 0.0);
     same_gray("grey BMP", &make::file(&gray(), ImageFormat::Bmp), 0.0);
     same_gray("GIF", &make::file(&DynamicImage::ImageRgb8(gray().to_rgb8()), ImageFormat::Gif), 0.3);
-    // A frame that covers only a corner: the rest is transparent.
+    // The frame covers only a part of the screen; the other pixels are transparent.
     let corner = decode("corner", &make::gif(6, 4, &make::gif_frame(2, 1, 3, 2)));
     let alpha = corner.alpha.unwrap();
     assert_eq!((alpha.iter().filter(|&&a| a == 255).count(), alpha[6 + 2]), (6, 255));
@@ -107,7 +107,7 @@ fn missing_rows_of_a_cut_gif_are_gray() {
     // Half of the rows are missing. The edge between black and grey is smoothed, as in a one-bit scan.
     assert!(photo.gray.luma[..16 * 64].iter().all(|&luma| luma == whole.gray.luma[0]));
     assert!(photo.gray.luma[31 * 64..].iter().all(|&luma| luma == mid));
-    // In an interlaced file, missing rows repeat the row above.
+    // In an interlaced file, each missing row repeats the nearest row above that was read.
     let at = make::find(&gif, &[0x2C]);
     let interlaced = make::overwrite(&gif, at + 9, &[0x40]);
     let photo = decode("interlaced", &interlaced[..gif.len() / 2]);

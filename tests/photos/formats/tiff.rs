@@ -108,7 +108,7 @@ fn one_bit_tiff_is_decoded_packed_and_in_fax_encoding() {
         ("fax", tiff(&white_is_zero, &fax, 0)),
         ("fax, low bit first", low_bit_first),
     ] {
-        // Black from 16 to 48, with smooth edges.
+        // Columns 16 to 47 are black, with smooth edges.
         let codes = decode(name, &file).gray.to_srgb8();
         let black: Vec<usize> = (0..64 * 24).filter(|&i| codes[i] < 128).collect();
         let wanted: Vec<usize> = (0..64 * 24).filter(|i| (16..48).contains(&(i % 64))).collect();

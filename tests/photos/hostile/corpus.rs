@@ -60,7 +60,7 @@ fn pngs() -> Vec<File> {
             SMALL,
         ),
         ("PNG with 20,000 chunks after its data", insert(&small, small.len() - 12, &many), SMALL),
-        ("EXIF whose directory links to itself", insert(&small, 33, &chunk(b"eXIf", &loops)), SMALL),
+        ("EXIF whose directory claims 65,535 entries", insert(&small, 33, &chunk(b"eXIf", &loops)), SMALL),
         ("gamma of almost 0", insert(&small, 33, &chunk(b"gAMA", &[0, 0, 0, 1])), SMALL),
         ("invalid primaries", insert(&small, 33, &primaries), SMALL),
         ("PNG cut in its header", small[..20].to_vec(), Broken),
@@ -87,7 +87,7 @@ fn jpegs() -> Vec<File> {
     let frame = frame_at(&small);
     let scan = find(&small, &[0xFF, 0xDA]);
     let with_trailer = |trailer: &[u8]| [&small[..], trailer].concat();
-    // EXIF whose directory links to itself, in a loop of ten thousand entries.
+    // EXIF data whose directory claims 65,535 entries.
     let loops = [b"Exif\0\0II*\0\x08\0\0\0\xFF\xFF", &[0x11; 4000][..]].concat();
     let huge = jpeg_sized(&make::jpeg(&make::scene(64, 48), true, SamplingFactor::F_2_2), 16_384, 3000);
     let in_scan = insert(&small, scan + 40, &[0xFF, 0xC0, 0, 17]);
@@ -122,7 +122,11 @@ fn jpegs() -> Vec<File> {
         ("JPEG with arithmetic coding", overwrite(&small, frame + 1, &[0xC9]), Unsupported),
         ("lossless JPEG", overwrite(&small, frame + 1, &[0xC3]), Unsupported),
         ("JPEG-LS", overwrite(&small, frame + 1, &[0xF7]), Unsupported),
-        ("JPEG with EXIF whose directory links to itself", insert(&small, 2, &segment(0xE1, &loops)), SMALL),
+        (
+            "JPEG with EXIF whose directory claims 65,535 entries",
+            insert(&small, 2, &segment(0xE1, &loops)),
+            SMALL,
+        ),
         (
             "JPEG with an invalid profile",
             insert(&small, 2, &segment(0xE2, b"ICC_PROFILE\0\x01\x01nonsense")),
@@ -294,7 +298,7 @@ fn others() -> Vec<File> {
         ("BMP of a twentieth of its rows", bmp[..bmp.len() / 20].to_vec(), Broken),
         ("BMP of 49 MP with data for 3,000 pixels", huge, TooMany),
         ("BMP 0 wide", overwrite(&bmp, 18, &[0; 4]), Broken),
-        ("BMP 2 billion below the top", overwrite(&bmp, 22, &i32::MIN.to_le_bytes()), TooMany),
+        ("BMP 2 billion rows high, top row first", overwrite(&bmp, 22, &i32::MIN.to_le_bytes()), TooMany),
         ("BMP whose pixels are beyond its end", overwrite(&bmp, 10, &[0xFF; 4]), Broken),
         ("BMP of 77 bits", overwrite(&bmp, 28, &[77]), Broken),
         ("BMP with invalid run lengths", runs, Broken),

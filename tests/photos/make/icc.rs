@@ -1,7 +1,7 @@
 //! ICC profiles of printers and scanners.
 
-/// A CMYK profile whose table has only corners: the L\*, a\*, b\* of every combination of none and full cyan,
-/// magenta, yellow and black.
+/// A CMYK profile whose table has two points along each side: each of cyan, magenta, yellow and black is absent or
+/// full. `corner` returns the L\*, a\*, b\* of such a combination.
 pub fn ink_profile(corner: impl Fn([bool; 4]) -> [f32; 3]) -> Vec<u8> {
     table_profile(b"prtrCMYK", 2, |[c, m, y, k]: [f32; 4]| corner([c, m, y, k].map(|ink| ink > 0.5)))
 }

@@ -76,7 +76,8 @@ pub fn deflated(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// First column, first row and their spacing in each pass of an interlaced PNG (PNG specification, 8.1).
+/// For each pass of an interlaced PNG: the first column, the distance between columns, the first row, and the distance
+/// between rows (PNG specification, 8.1).
 const PASSES: [[usize; 4]; 7] =
     [[0, 8, 0, 8], [4, 8, 0, 8], [0, 4, 4, 8], [2, 4, 0, 4], [0, 2, 2, 4], [1, 2, 0, 2], [0, 1, 1, 2]];
 

@@ -8,8 +8,8 @@ pub fn tiff(tags: &[Tag], data: &[u8], next: u32) -> Vec<u8> {
     pages(&[(tags, data)], next)
 }
 
-/// A little-endian TIFF with these pages. Each page's offsets are as if it were alone in the file; the last directory
-/// points to `next`.
+/// A little-endian TIFF with these pages. The tags give the offsets of a page's strips or tiles as if the page were
+/// alone in the file. The last directory points to `next`.
 pub fn pages(pages: &[(&[Tag], &[u8])], next: u32) -> Vec<u8> {
     let mut bytes = b"II*\0\0\0\0\0".to_vec();
     // The offset where the next directory's offset is written.

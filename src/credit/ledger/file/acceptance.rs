@@ -35,17 +35,17 @@ pub struct AcceptedLedger {
     records: u64,
     /// Credits that these records charge or reserve.
     credits: Credits,
-    /// The checkpoint's records and credits; `None` without a checkpoint.
+    /// The checkpoint's records and credits; `None` without a readable checkpoint.
     known: Option<SyncedPrefix>,
-    /// The saved copy of the file; `None` if the file was missing.
+    /// The saved copy of the file; `None` if the file was missing or nothing was lost.
     kept_aside: Option<PathBuf>,
-    /// The time of the latest record, if the clock was ahead when it was written.
+    /// The time of the latest record before the rewrite, if that time was in the future.
     rewound: Option<OffsetDateTime>,
 }
 
 impl FileLedger {
-    /// Continues with the readable part of a folder's ledger. Fails while another process holds the ledger's lock, or
-    /// if the ledger cannot be read at all. Blocks on the disk.
+    /// Continues with the saved totals of a folder's ledger, or with its readable part if no totals were saved. Fails
+    /// while another process holds the ledger's lock, or if the files cannot be read or written. Blocks on the disk.
     pub fn accept_loss(folder: &Path, now: OffsetDateTime) -> Result<Acceptance, LedgerError> {
         let cannot = |error: std::io::Error| LedgerError {
             reason: format!("{} cannot be written: {error}", folder.join(LEDGER).display()),
@@ -105,14 +105,16 @@ impl fmt::Display for AcceptedLedger {
                     known.records.saturating_sub(*records),
                     known.credits.minus(*credits).max(Credits::ZERO)
                 )?,
-                (None, None) => writeln!(f, "Lost: an unknown amount, because there is no checkpoint.")?,
+                (None, None) => {
+                    writeln!(f, "Lost: an unknown amount, because there is no readable checkpoint.")?
+                }
             }
         }
         writeln!(f, "Kept: {records} records, {credits} credits charged or reserved.")?;
         if let Some(rewound) = rewound {
             writeln!(
                 f,
-                "The clock was at {rewound} before: spending on later days now counts as spent today."
+                "The clock was at {rewound} before: spending dated after today now counts as spent today."
             )?;
         }
         if let Some(path) = kept_aside {

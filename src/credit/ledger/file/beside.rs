@@ -1,4 +1,4 @@
-//! Files next to the ledger: its lock, and copies of damaged parts.
+//! Files next to the ledger: its lock, and copies of a damaged ledger or of its damaged end.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,10 +14,10 @@ use crate::files;
 
 /// The process that locks this file owns the ledger, even after the ledger's own file was replaced.
 const LOCK: &str = "ledger.lock";
-/// How long to wait for a process that is stopping.
+/// How long to wait for the lock, because the process that holds it may be stopping.
 const LOCK_WAIT: Duration = Duration::from_millis(200);
 
-/// Creates the folder and takes the lock; the error is a sentence.
+/// Creates the folder and takes the lock. The error is a text for the operator.
 #[allow(clippy::disallowed_methods, reason = "this does not run on an async thread")]
 pub fn lock(folder: &Path) -> Result<File, String> {
     fs::create_dir_all(folder)
@@ -44,7 +44,8 @@ pub fn lock(folder: &Path) -> Result<File, String> {
     }
 }
 
-/// Copies the ledger's file, from the byte `from` to its end, into a new file, unless such a copy exists.
+/// Copies the ledger's file, from the byte `from` to its end, into a new file, unless a copy with this content exists.
+/// Returns the path of the copy.
 pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<PathBuf> {
     let mut file = File::open(folder.join(LEDGER))?;
     file.seek(SeekFrom::Start(from))?;
@@ -71,7 +72,7 @@ pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<P
     Ok(path)
 }
 
-/// Options for files that only the owner can read, because they contain clients' addresses.
+/// Options to create files that only their owner can read, because the files contain clients' addresses.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);

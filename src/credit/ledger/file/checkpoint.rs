@@ -1,9 +1,9 @@
 //! `ledger.checkpoint`: the length and digest of the synced part of the ledger's file, so that a truncated, replaced
-//! or removed file is noticed when it is opened.
+//! or removed file is noticed when the ledger is opened.
 //!
-//! It is written in place after every sync of the ledger and never claims more than was synced. Its two slots are
-//! written in turn, each with a checksum. A crash damages at most one slot, and the other slot describes an earlier
-//! state. So the checkpoint itself need not be synced for each reservation.
+//! The checkpoint is written in place after every sync of the ledger and never claims more than was synced. Its two
+//! slots are written in turn, each with a checksum. A crash damages at most one slot, and the other slot describes an
+//! earlier state. So the checkpoint itself need not be synced for each reservation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -28,12 +28,13 @@ const SLOTS: u64 = 2;
 pub struct Checkpoint {
     /// Increases by one with each checkpoint. The slot with the higher number is in effect.
     pub sequence: u64,
-    /// The time of the latest record about credit. It survives a rewrite of the ledger.
+    /// The time of the latest record that reserved or charged credit. A rewrite of the ledger does not change it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub latest: Option<OffsetDateTime>,
     /// The synced beginning of the ledger's file.
     pub ledger: SyncedPrefix,
-    /// The complete new file of a rewrite. After a crash, the file may or may not have been renamed to the ledger.
+    /// The complete file `ledger.new`, written for a rewrite or because the ledger's file was removed or changed while
+    /// in use. After a crash during a rewrite, it may already have been renamed to `ledger`.
     pub next: Option<SyncedPrefix>,
 }
 
@@ -42,7 +43,7 @@ pub struct Checkpoint {
 pub struct SyncedPrefix {
     /// In bytes.
     pub bytes: u64,
-    /// Lines after the first one.
+    /// The number of lines after the first one.
     pub records: u64,
     /// Credits that these records charge and reserve.
     pub credits: Credits,
@@ -100,7 +101,7 @@ impl SyncedPrefix {
     }
 }
 
-/// Length and running digest of a file.
+/// Length, number of lines and running digest of the beginning of a file.
 #[derive(Clone, Default)]
 pub struct ContentHash {
     hasher: Sha256,
@@ -127,7 +128,7 @@ impl ContentHash {
         self.bytes += bytes.len() as u64;
     }
 
-    /// The checkpoint's description of these bytes; `credits` is what they charge and reserve.
+    /// The checkpoint's description of these bytes; `credits` is the amount that their records charge and reserve.
     pub fn mark(&self, credits: Credits) -> SyncedPrefix {
         let sha256 = hex(&self.hasher.clone().finalize());
         SyncedPrefix { bytes: self.bytes, records: self.lines.saturating_sub(1), credits, sha256 }

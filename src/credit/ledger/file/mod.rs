@@ -1,9 +1,9 @@
 //! A ledger in one file, for one machine.
 //!
 //! One thread owns the file and the totals in memory. So a reservation is checked, counted and written in one step,
-//! and requests that arrive during a sync share the next one. `recovery` reads the file, `checkpoint` records how
-//! much of it was synced, `survey` compares the two, `store` writes both, and `writer` is the thread. A ledger that
-//! lost records is not used until a person accepts the loss (`acceptance`).
+//! and requests that arrive during a sync share the next sync. `recovery` reads the file, `checkpoint` records how
+//! much of it was synced, `survey` compares the file with the checkpoint, `store` writes both, and `writer` is the
+//! thread. A ledger that lost records is not used until a person restores it or accepts the loss (`acceptance`).
 
 mod acceptance;
 mod beside;
@@ -41,10 +41,10 @@ use writer::{LedgerWriter, WriterCommand};
 
 #[derive(Clone, Copy, Debug)]
 pub struct FileOptions {
-    /// A file longer than this many bytes is rewritten, with totals in place of calls, when it has become four times as
-    /// long as after its last rewrite.
+    /// A file longer than this many bytes is rewritten, with totals in place of calls. It is rewritten again when it is
+    /// four times as long as after its last rewrite.
     pub rewrite_above: u64,
-    /// The time after which an unusable ledger is tried again.
+    /// The time after which opening or writing an unusable ledger is retried.
     pub retry: Duration,
 }
 
@@ -54,7 +54,7 @@ impl Default for FileOptions {
     }
 }
 
-/// The ledger of a folder: `ledger`, `ledger.checkpoint`, `ledger.lock`, and copies of damaged files.
+/// The ledger in the files of a folder: `ledger`, `ledger.checkpoint`, `ledger.lock`, and copies of damaged files.
 pub struct FileLedger {
     /// `None` only during the drop.
     commands: Option<UnboundedSender<WriterCommand>>,
@@ -64,18 +64,18 @@ pub struct FileLedger {
     thread: Option<JoinHandle<()>>,
 }
 
-/// State that is readable without the thread.
+/// State that can be read without a command to the thread.
 #[derive(Default)]
 struct SharedState {
     trouble: Mutex<Option<LedgerError>>,
     recovered: Mutex<Recovered>,
-    /// Whether the thread has been asked to check the file and has not begun.
+    /// Whether the thread has been asked to check the file and has not begun the check.
     checking: AtomicBool,
 }
 
 impl FileLedger {
     /// Opens the ledger of a folder, or creates it. Blocks on the disk. An unusable ledger is not an error here and
-    /// is not logged: `health` returns the reason, free calls continue, and the ledger is retried later. Fails if no
+    /// is not logged: `health` returns the reason, free calls continue, and opening is retried later. Fails if no
     /// thread can be started.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>, options: FileOptions) -> std::io::Result<Self> {
         let (commands, received) = unbounded_channel();
@@ -98,7 +98,7 @@ impl FileLedger {
         days: &RangeInclusive<Date>,
     ) -> Result<(Vec<UsageRow>, Option<String>), LedgerError> {
         let survey = LedgerSurvey::of(folder)?;
-        // The ledger may have been rewritten after its checkpoint was read, so it is read a second time.
+        // A ledger that was rewritten after its checkpoint was read looks like a loss, so both are read a second time.
         let LedgerSurvey { found, synced, .. } =
             if survey.synced.is_ok() { survey } else { LedgerSurvey::of(folder)? };
         Ok((
@@ -107,7 +107,7 @@ impl FileLedger {
         ))
     }
 
-    /// The result of the last read of the file.
+    /// What was found in the file when it was last opened for writing.
     pub fn recovered(&self) -> Recovered {
         self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -153,7 +153,7 @@ impl Ledger for FileLedger {
         settled.warn(&ticket);
         let (answer, answered) = oneshot::channel();
         let sent = self.send(WriterCommand::Settle(ticket, settlement, answer));
-        // A free call need not be durable, and must not wait for a slow disk.
+        // The settlement of a free call need not be durable, and must not wait for a slow disk.
         let written = match sent {
             Ok(()) if !most.is_zero() => answered.await.is_ok(),
             sent => sent.is_ok(),
@@ -182,7 +182,7 @@ impl Ledger for FileLedger {
 
     async fn look(&self) {
         let (answer, answered) = oneshot::channel();
-        // `health` returns the reason.
+        // `health` returns the result.
         if self.send(WriterCommand::Check(Some(answer))).is_ok() {
             let _ = answered.await;
         }
@@ -199,7 +199,7 @@ impl Ledger for FileLedger {
 }
 
 impl Drop for FileLedger {
-    /// Waits until everything is written.
+    /// Waits until the thread has written all pending records.
     fn drop(&mut self) {
         self.commands = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {

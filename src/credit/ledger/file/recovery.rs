@@ -11,7 +11,7 @@ use crate::credit::ledger::state::LedgerState;
 
 /// The first bytes of a ledger; the version of the format follows.
 pub const HEADER: &str = "pixcolor-ledger ";
-/// The written version, which is also the newest readable one.
+/// The format version that this program writes, which is also the newest that it can read.
 pub const VERSION: u32 = 1;
 /// Maximum length of a line, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -19,11 +19,11 @@ const LONGEST: u64 = 1 << 20;
 /// The result of opening a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// The number of records.
+    /// The number of readable records.
     pub records: u64,
     /// Where damaged bytes were saved, if there were any.
     pub kept_aside: Option<PathBuf>,
-    /// Reservations without a settlement, which are charged in full.
+    /// The number of reservations that had no settlement and were charged in full.
     pub unsettled: u64,
     /// The sum of these reservations.
     pub unsettled_credits: Credits,
@@ -33,7 +33,7 @@ pub struct Recovered {
 pub struct LedgerContent {
     /// The totals of its records.
     pub state: LedgerState,
-    /// The number of records.
+    /// The number of readable records.
     pub records: u64,
     pub damage: LedgerDamage,
     /// The length of the file in bytes.
@@ -50,19 +50,20 @@ impl LedgerContent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerDamage {
     None,
-    /// The last line has no end: it was being written when the program or the machine stopped.
+    /// The last line has no line end: it was being written when the program or the machine stopped.
     Tail {
-        /// The length of the complete part.
+        /// The length of the complete lines, in bytes.
         whole: u64,
     },
-    /// Damaged lines, by a disk fault or a person.
+    /// Lines were damaged, by a disk fault, a power failure or a person.
     Lines {
         count: u64,
-        /// The number of the first one, from 1.
+        /// The number of the first damaged line; the header is line 1.
         first: u64,
-        /// The length of the part before the first damaged line.
+        /// The length of the part before the first damaged line, in bytes.
         whole: u64,
-        /// Whether each damaged line contains zero bytes, like pages that were not written before a power failure.
+        /// Whether every damaged line contains zero bytes, like pages that were not written before a power failure. A
+        /// torn last line does not matter.
         holes: bool,
     },
     /// The file is empty.
@@ -71,7 +72,7 @@ pub enum LedgerDamage {
     Header,
 }
 
-/// Why a file cannot be used. It is left unchanged.
+/// Why a file cannot be used. The file is left unchanged.
 #[derive(Debug)]
 pub enum UnusableLedger {
     Io(io::Error),
@@ -135,10 +136,10 @@ pub fn read(path: &Path) -> Result<Option<LedgerContent>, UnusableLedger> {
 }
 
 impl LedgerDamage {
-    /// The damage after one more line that is not a record.
+    /// The damage, including one more damaged line, which begins at the byte `at`.
     fn and(self, line: &[u8], number: u64, at: u64) -> Self {
         let hole = line.contains(&0);
-        // A line that is longer than any record is read in pieces, and its pieces do not count as torn lines.
+        // A line longer than `LONGEST` is read in pieces, and a piece of that length is not a torn line.
         let torn = !line.ends_with(b"\n") && (line.len() as u64) < LONGEST;
         match self {
             Self::None if torn => Self::Tail { whole: at },

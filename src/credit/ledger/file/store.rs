@@ -1,4 +1,4 @@
-//! The files of a ledger: opened under a lock, appended to, and rewritten when they get long.
+//! Opens the files of a ledger under a lock, appends records, and rewrites the ledger when it gets long.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
@@ -20,7 +20,8 @@ use crate::files;
 
 /// The name of the ledger's file.
 pub const LEDGER: &str = "ledger";
-/// The name of the new file of a rewrite. It also stores the totals of a ledger that was replaced while it was in use.
+/// The name of the new file of a rewrite. The totals are also saved in this file if the ledger's file was removed or
+/// changed while it was in use.
 pub const NEW: &str = "ledger.new";
 
 /// An open ledger that this process alone writes to.
@@ -31,11 +32,11 @@ pub struct LedgerFile {
     identity: (u64, u64),
     /// Length and digest of all lines in the file.
     content: ContentHash,
-    /// The part that a checkpoint confirms; `None` before the first checkpoint.
+    /// The part of the file that the latest checkpoint describes; `None` before the first checkpoint.
     synced: Option<SyncedPrefix>,
     /// The sequence number of the latest checkpoint.
     sequence: u64,
-    /// Length after the last rewrite, in bytes.
+    /// Length after the last rewrite by this process, in bytes; 0 before the first.
     rewritten: u64,
     _lock: File,
 }
@@ -55,8 +56,8 @@ pub struct OpenError {
 }
 
 impl LedgerFile {
-    /// Opens a folder's ledger, removes a torn last line, and charges reservations without a settlement, except those
-    /// of this process. A ledger that lost records is saved as a copy and stays closed.
+    /// Opens a folder's ledger, removes a torn last line, and charges reservations without a settlement, except
+    /// this process's own, which are `in_hand`. A ledger that lost records is copied and stays closed.
     pub fn open(
         folder: &Path,
         now: OffsetDateTime,
@@ -87,7 +88,7 @@ impl LedgerFile {
         if !is_new && synced.is_none() {
             let path = folder.join(LEDGER);
             tracing::warn!(
-                "{} has no {CHECKPOINT}, as after an upgrade: the ledger is used as it is, and lost records cannot be detected",
+                "{} has no {CHECKPOINT}, as after an upgrade: the ledger is used as it is, and records that were lost before cannot be detected",
                 path.display()
             );
         }
@@ -117,8 +118,9 @@ impl LedgerFile {
         }
     }
 
-    /// Starts a ledger, in place of an existing one if there is one. A crash before the new checkpoint is written
-    /// leaves a complete ledger without a checkpoint or with one that does not match.
+    /// Writes a ledger with these totals and a checkpoint, in place of existing files. A crash before the new
+    /// checkpoint is written leaves a complete ledger without a checkpoint, or with the old checkpoint, which does not
+    /// match it.
     pub fn create(folder: &Path, lock: File, state: &LedgerState, sequence: u64) -> io::Result<Self> {
         let RewrittenLedger { file, content, mark } = write_new(folder, state)?;
         let rewritten = content.bytes;
@@ -133,7 +135,8 @@ impl LedgerFile {
         Ok(store)
     }
 
-    /// Repairs the file after a crash: removes a torn last line, or rewrites all intact records.
+    /// Opens an existing file and repairs it after a crash: removes a torn last line, or rewrites the file with all
+    /// intact records. Also returns the path of a copy of the removed bytes.
     fn mend(
         folder: &Path,
         lock: File,
@@ -160,7 +163,7 @@ impl LedgerFile {
                 file.set_len(whole)?;
             }
         }
-        // This also syncs records that an older version or a killed process has not synced.
+        // This also syncs records that an older version or a killed process had not synced.
         file.sync_all()?;
         let content = ContentHash::read(&path, whole)?;
         file.seek(SeekFrom::End(0))?;
@@ -173,15 +176,15 @@ impl LedgerFile {
         Ok((store, aside))
     }
 
-    /// Appends lines, and syncs them if `sync`; `state` contains them already. After an error the content of the file
-    /// is unknown and only `rewrite` may follow.
+    /// Appends lines, and syncs them if `sync`; `state` already includes their records. After an error the content of
+    /// the file is unknown, and only `rewrite` may follow.
     pub fn append(&mut self, lines: &[u8], sync: bool, state: &LedgerState) -> io::Result<()> {
         self.file.write_all(lines)?;
         self.content.add(lines);
         if sync { self.sync(state, false) } else { Ok(()) }
     }
 
-    /// Uses another file.
+    /// Makes all further writes go to another file.
     #[cfg(test)]
     pub fn break_file(&mut self, file: File) {
         self.file = file;
@@ -193,8 +196,8 @@ impl LedgerFile {
         self.note(state, None, durable)
     }
 
-    /// Writes a checkpoint after a sync of the file. With `next`, the checkpoint also says that the new file is about
-    /// to replace this one.
+    /// Writes a checkpoint after a sync of the file. With `next`, the checkpoint also describes that new file, which
+    /// may replace this one.
     pub fn note(
         &mut self,
         state: &LedgerState,
@@ -203,7 +206,8 @@ impl LedgerFile {
     ) -> io::Result<()> {
         self.sequence += 1;
         let ledger = match (next, self.synced.take()) {
-            // The file may end in lines that were never synced or whose content is unknown.
+            // The file may end in lines that were never synced or whose content is unknown, so the synced part stays as
+            // the checkpoint before described it.
             (Some(_), Some(synced)) => synced,
             _ => self.content.mark(state.total()),
         };
@@ -220,7 +224,8 @@ impl LedgerFile {
         Checkpoint { sequence: self.sequence, latest: state.latest(), ledger, next }
     }
 
-    /// `None` if the path still leads to the open file; otherwise, what happened to that file.
+    /// `None` if the path still leads to the open file and its length is right; otherwise, a sentence that says what
+    /// happened.
     pub fn displaced(&self) -> Option<String> {
         let path = self.folder.join(LEDGER);
         let there = match fs::metadata(&path) {
@@ -239,7 +244,7 @@ impl LedgerFile {
         Some(format!("{} {what} while it was in use", path.display()))
     }
 
-    /// Writes the totals to a file next to the ledger, which may replace it later.
+    /// Writes the totals to `ledger.new`, with which `pixcolor ledger accept-loss` continues. Returns its path.
     pub fn save(&mut self, state: &LedgerState) -> io::Result<PathBuf> {
         let new = write_new(&self.folder, state)?;
         self.note(state, Some(&new), true)?;
@@ -278,7 +283,7 @@ impl LedgerFile {
         put_new(&self.folder)
     }
 
-    /// Writes a new file next to the old one, which stays unchanged.
+    /// Writes a new file next to the old one. The old file stays unchanged.
     pub fn write_new(&self, state: &LedgerState) -> io::Result<RewrittenLedger> {
         write_new(&self.folder, state)
     }
@@ -299,8 +304,8 @@ pub fn is_gone(folder: &Path) -> bool {
     [LEDGER, CHECKPOINT].iter().all(|name| folder.join(name).symlink_metadata().is_err())
 }
 
-/// Saves the totals of a ledger whose folder was removed. The checkpoint shows that the ledger is missing, so that the
-/// totals are used only after a person has accepted the loss.
+/// Saves the totals of a ledger whose file and checkpoint were removed, and writes a checkpoint. It shows that the file
+/// is missing, so that the totals are used only after a person has accepted the loss.
 pub fn save_lost(folder: &Path, state: &LedgerState) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let RewrittenLedger { mark, .. } = write_new(folder, state)?;
@@ -357,6 +362,6 @@ fn charge_unsettled(
 fn told_of_copy(reason: &LedgerLoss, copy: io::Result<PathBuf>) -> String {
     match copy {
         Ok(copy) => format!("{reason}. A copy is saved in {}", copy.display()),
-        Err(error) => format!("{reason}. It could not be copied: {error}"),
+        Err(error) => format!("{reason}. The file could not be copied: {error}"),
     }
 }

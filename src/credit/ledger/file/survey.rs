@@ -1,4 +1,4 @@
-//! The state of a folder's ledger and whether it may be used: its file compared with its checkpoint.
+//! Compares the file of a folder's ledger with its checkpoint, to decide whether the ledger may be used.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -9,12 +9,12 @@ use super::store::{LEDGER, NEW};
 use crate::credit::ledger::LedgerError;
 
 pub struct LedgerSurvey {
-    /// The file; `None` if it does not exist.
+    /// The content of the file; `None` if the file does not exist.
     pub found: Option<LedgerContent>,
     /// The checkpoint; `None` if it does not exist or is unreadable.
     pub checkpoint: Option<Checkpoint>,
-    /// The synced beginning of the file; `None` without a checkpoint. An error means lost records: then nothing may be
-    /// spent until a person accepts the loss.
+    /// The synced beginning of the file; `None` without a checkpoint. An error means that records were lost: then
+    /// nothing may be spent until a person restores the file or accepts the loss.
     pub synced: Result<Option<SyncedPrefix>, LedgerLoss>,
 }
 
@@ -44,11 +44,12 @@ impl fmt::Display for LedgerLoss {
 }
 
 impl LedgerSurvey {
-    /// Reads a folder's ledger and its checkpoint. Fails if the ledger exists and cannot be read at all.
+    /// Reads a folder's ledger and its checkpoint. Fails if one of them exists and cannot be read, or if a
+    /// newer version wrote the ledger.
     pub fn of(folder: &Path) -> Result<Self, LedgerError> {
         let path = folder.join(LEDGER);
-        // The checkpoint is read first: a running process may write both, and a checkpoint is never ahead of the
-        // ledger.
+        // The checkpoint is read first. A running process may write both files at the same time, and a checkpoint never
+        // describes more than the ledger contains.
         let checkpoint = match Checkpoint::read(folder) {
             // If the folder's path is a file, the error is reported when the folder is created.
             Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
@@ -58,7 +59,7 @@ impl LedgerSurvey {
             checkpoint => checkpoint.unwrap_or_default(),
         };
         let unusable =
-            |unusable| LedgerError { reason: format!("{} is there, but {unusable}", path.display()) };
+            |unusable| LedgerError { reason: format!("{} exists, but {unusable}", path.display()) };
         let mut found = recovery::read(&path).map_err(unusable)?;
         let damaged = matches!(checkpoint, Some(Err(CheckpointDamage)));
         let checkpoint = checkpoint.and_then(Result::ok);
@@ -102,7 +103,7 @@ fn synced(
             return Ok(Err(format!("{name} is empty, but a ledger has at least a header")));
         }
         LedgerDamage::Header => return Ok(Err(format!("{name} does not begin with the header of a ledger"))),
-        // Records that were never synced, and that a power failure damaged, are not a loss.
+        // Lines that a power failure damaged before they were synced are not a loss.
         LedgerDamage::Lines { whole, holes: true, .. }
             if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {}
         LedgerDamage::Lines { count, first, .. } => {

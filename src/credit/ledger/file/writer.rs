@@ -19,15 +19,15 @@ use crate::credit::ledger::state::LedgerState;
 use crate::credit::ledger::{LedgerError, ReserveError, ReserveRequest, SettleResult, Settlement};
 use crate::credit::window::Clock;
 
-/// Maximum number of commands that share a sync. It bounds the waiting time.
+/// Maximum number of commands that share a sync. It bounds the time that a caller waits.
 const BATCH: usize = 1024;
-/// A clock that is behind the latest record by at most this counts as right.
+/// A clock that is behind the latest record by at most this time counts as right.
 pub const SKEW: time::Duration = time::Duration::minutes(5);
 
 /// A command to the thread.
 pub enum WriterCommand {
     Reserve(ReserveRequest, Sender<Result<Reservation, ReserveError>>),
-    /// Ends a reservation; answered when the settlement is written.
+    /// Ends a reservation; answered when the settlement is written, or stored in memory if the file cannot be written.
     Settle(ReservationRecord, Settlement, Sender<()>),
     /// Returns or charges a dropped reservation.
     Return(ReservationRecord, Dropped),
@@ -51,7 +51,7 @@ pub struct LedgerWriter {
     /// Whether this process has ever opened the ledger. From then on its totals in memory are complete, even if the
     /// file is lost or closed later.
     owned: bool,
-    /// Settlements that arrived while the file was closed, as lines.
+    /// Records that ended reservations while the file was closed, as lines.
     unwritten: Vec<u8>,
     /// Whether the warning about a clock behind the ledger was logged.
     warned: bool,
@@ -60,9 +60,10 @@ pub struct LedgerWriter {
 /// Whether the file can be written.
 enum Access {
     Open(LedgerFile),
-    /// It could not be opened at this time.
+    /// The file is not open. The time is that of the last failed attempt to open it, or of its loss.
     Closed(Instant),
-    /// A write failed at this time. The file's content is unknown, and the totals in memory count.
+    /// A write failed, and the time is that of the last failed write. The file's content is unknown, so the totals in
+    /// memory count.
     Failed(LedgerFile, Instant),
 }
 
@@ -79,7 +80,7 @@ struct Batch {
 }
 
 impl LedgerWriter {
-    /// Opens the file, or remembers why it cannot be opened.
+    /// Opens the file, or stores why it cannot be opened.
     pub fn open(
         folder: PathBuf,
         clock: Arc<dyn Clock>,
@@ -95,7 +96,7 @@ impl LedgerWriter {
         writer
     }
 
-    /// Runs until all senders are dropped.
+    /// Runs until all senders are dropped, and then syncs the file.
     pub fn run(mut self, mut commands: UnboundedReceiver<WriterCommand>) {
         while let Some(first) = commands.blocking_recv() {
             let mut batch = Batch::default();
@@ -141,7 +142,7 @@ impl LedgerWriter {
             WriterCommand::Check(answer) => {
                 self.shared.checking.store(false, Ordering::Relaxed);
                 self.try_again();
-                // Pending lines would look like those of another process.
+                // If lines are pending, `commit` makes the same check before it writes them.
                 if batch.lines.is_empty() {
                     self.check_place();
                 }
@@ -169,7 +170,8 @@ impl LedgerWriter {
             state.limit_names(&mut ticket);
         }
         let settled = SettleResult::new(ticket.most, settlement);
-        // After a crash, the full reservation is charged. Only an overrun charges more, so only that must be synced.
+        // After a crash, the full reservation is charged. Only an overrun charges more, so only its settlement must be
+        // synced.
         batch.sync |= settled.overrun.micro() > 0;
         self.record(
             Record::Settle(SettleRecord::new(ReserveRecord::from(ticket), settled, settlement)),
@@ -177,7 +179,7 @@ impl LedgerWriter {
         );
     }
 
-    /// Applies a record and queues it for writing.
+    /// Applies a record to the totals and queues it for writing.
     fn record(&mut self, record: Record, batch: &mut Batch) {
         let Some(state) = &mut self.state else { return };
         let before = batch.lines.len();
@@ -268,7 +270,7 @@ impl LedgerWriter {
     }
 }
 
-/// Whether a record ends a reservation that may be in a file.
+/// Whether a record ends a reservation that may be in the file.
 fn ends(record: &Record) -> bool {
     match record {
         Record::Settle(settle) => settle.reserve.id != 0,
@@ -277,13 +279,14 @@ fn ends(record: &Record) -> bool {
     }
 }
 
-/// Logs once if the clock is behind the ledger by more than the tolerance; returns whether it is.
+/// Returns whether the clock is behind the latest record by more than `SKEW`. Logs a warning about that unless
+/// `warned`.
 fn warn_of_clock(state: &LedgerState, clock: OffsetDateTime, warned: bool) -> bool {
     let Some(latest) = state.latest().filter(|latest| *latest - clock > SKEW) else { return false };
     if !warned {
         tracing::warn!(
             "the clock says {clock}, but the ledger has a call of {latest}: budgets stay in the day and the month of \
-             that call until the clock has reached them. If the clock is right and was ahead before, stop the \
+             that call until the clock has reached that time. If the clock is right and was ahead before, stop the \
              gateway and run `pixcolor ledger accept-loss`"
         );
     }

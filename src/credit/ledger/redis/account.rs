@@ -18,7 +18,8 @@ use crate::credit::experience::{CallHistory, RECENT, SizeClass};
 use crate::credit::window::Clock;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// Maximum number of tries for a reservation. Each further try uses the day of Redis's clock or another number.
+/// Maximum number of tries for a reservation. Each further try uses the day of Redis's clock or another reservation
+/// number.
 const TRIES: usize = 3;
 
 /// Why a reservation failed for a reason other than a budget.
@@ -47,7 +48,7 @@ pub struct RedisAccount {
 }
 
 impl RedisAccount {
-    /// `file` stores the epoch. Without `clock` Redis's own clock counts.
+    /// `file` stores the epoch. Without `clock`, the time is that of Redis's own clock.
     pub fn new(shared: SharedRedis, clock: Option<Arc<dyn Clock>>, file: Option<EpochFile>) -> Self {
         Self {
             guard: AccountGuard::new(shared.clone(), file),
@@ -60,7 +61,7 @@ impl RedisAccount {
         }
     }
 
-    /// The estimated time of Redis, without a command.
+    /// The time of Redis, estimated without sending a command.
     pub fn now(&self) -> OffsetDateTime {
         self.clock().saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed)))
     }
@@ -173,7 +174,7 @@ impl RedisAccount {
         self.shared.run(CommandPurpose::Ledger, &script).await
     }
 
-    /// Returns a reservation in full, without a call.
+    /// Returns the reserved credit in full, because no call was made.
     pub async fn release(&self, ticket: &ReservationRecord) -> Result<(), CommandError> {
         let mut script = self.settle.prepare_invoke();
         self.ending_keys(&mut script, ticket);
@@ -218,7 +219,7 @@ impl RedisAccount {
         let anonymous = client.as_deref().filter(|client| is_anonymous(client));
         script.arg(anonymous.map(|client| keys::field(provider, None, client)).unwrap_or_default());
         script.arg(if ticket.is_free_and_anonymous() { ANONYMOUS_CLIENTS_A_DAY } else { usize::MAX });
-        // The settlement of a free call may write nothing, so its success does not prove that Redis accepts writes.
+        // Only a paid call's settlement counts as proof that Redis accepts writes.
         match ticket.id {
             0 => self.shared.run(CommandPurpose::Ledger, &script).await,
             _ => self.shared.write(CommandPurpose::Ledger, &script).await,
@@ -255,7 +256,7 @@ fn number() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0
 }
 
-/// The budget that has too little left; if there are several, the one that renews last.
+/// The error of the budget that has too little left; if there are several such budgets, of the one that renews last.
 fn refusal(
     ticket: &ReservationRecord,
     concerned: &[(&Budget, BudgetAccount)],

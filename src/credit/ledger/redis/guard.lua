@@ -1,8 +1,8 @@
--- Prefixed to `look.lua` and `reserve.lua`. Returns nil if this server can hold the ledger now, or else the reason:
+-- Prefixed to `look.lua` and `reserve.lua`. `trouble` returns nil if the ledger here can be used, or else why not:
 -- { 'unreadable', why }, { 'evicts', policy, maxmemory } or { 'lost', the epoch in Redis, or '' }.
 -- `known` is the epoch of the account that the caller knows; if it is empty, any account is accepted.
 local function trouble(epoch_key, known)
-  -- Checked in every script, because the settings can change at any time, and so can the server behind the address.
+  -- Checked before every reservation, because the settings, and the server behind the address, can change at any time.
   local info = redis.pcall('INFO', 'memory')
   if type(info) ~= 'string' then return { 'unreadable', type(info) == 'table' and info.err or 'no text' } end
   local maxmemory, policy = info:match('\nmaxmemory:(%d+)'), info:match('\nmaxmemory_policy:([%w-]+)')

@@ -72,7 +72,7 @@ impl AccountTrouble {
         })
     }
 
-    /// Whether `pixcolor ledger accept-loss` may have changed the epoch file since.
+    /// Whether `pixcolor ledger accept-loss` may have changed the epoch file since the trouble was noticed.
     const fn may_be_accepted(&self) -> bool {
         matches!(self, Self::Lost | Self::Replaced | Self::Forgotten { .. })
     }
@@ -110,7 +110,7 @@ impl AccountGuard {
         self.lock().trouble.as_ref().map_or(Ok(()), |trouble| Err(self.error(trouble)))
     }
 
-    /// The epoch of the account that this gateway knows.
+    /// The epoch of the account that this gateway knows. If it knows none, calls [`Self::look`].
     pub async fn epoch(&self) -> Result<Epoch, LedgerError> {
         let known = self.lock().epoch;
         match known {
@@ -120,7 +120,7 @@ impl AccountGuard {
     }
 
     /// Checks whether the ledger can be used. A gateway that knows no account adopts the one in Redis, or starts a new
-    /// one if there is none.
+    /// one if there is none. Returns the epoch of the account.
     pub async fn look(&self) -> Result<Epoch, LedgerError> {
         let known = self.remembered().await.map_err(|trouble| self.refuse(trouble))?;
         let mut script = self.look.prepare_invoke();
@@ -211,15 +211,15 @@ impl AccountGuard {
         }
     }
 
-    /// Warns once if Redis's clock is too many seconds behind the latest reservation.
+    /// Warns once if Redis's clock is more than `SKEW` seconds behind the latest reservation.
     fn warn_of_clock(&self, seconds: i64) {
         let behind = seconds > SKEW;
         let warned = std::mem::replace(&mut self.lock().behind, behind);
         if behind && !warned {
             tracing::warn!(
                 "the clock of Redis at {} is {seconds} seconds behind its latest reservation: budgets stay in the day \
-                 and the month of that reservation until the clock has reached them. If the clock is right and was \
-                 ahead before, run `pixcolor ledger accept-loss`",
+                 and the month of that reservation until the clock has reached that time. If the clock is right and \
+                 was ahead before, run `pixcolor ledger accept-loss`",
                 self.shared.address()
             );
         }
@@ -234,7 +234,7 @@ impl AccountGuard {
     }
 }
 
-/// The error for a Redis that does not answer or refuses a command.
+/// The error if Redis does not answer, refuses a command, or sends an unexpected reply.
 pub fn unusable(trouble: &CommandError) -> LedgerError {
     LedgerError { reason: trouble.to_string() }
 }

@@ -1,9 +1,9 @@
 //! The keys and fields of the account in Redis.
 //!
-//! Spent amounts are a hash for each period, by account: `ledger:day:2026-02-28`, `ledger:month:2026-02`,
-//! `ledger:total`. Open reservations are a hash by number. The totals for reports are two hashes for each day: one by
-//! provider and client, which expires because the names of clients are stored until the end of the next month only,
-//! and one by provider.
+//! The spent amounts (charged and reserved) of a period are a hash by account: `ledger:day:2026-02-28`,
+//! `ledger:month:2026-02` or `ledger:total`. Open reservations are a hash by reservation number. The totals for reports
+//! are two hashes for each day. The hash by provider does not expire. The hash by provider and client expires, because
+//! the names of clients are stored only until the end of the next month.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::credit::usage::Tally;
 use crate::credit::window::{Window, last_month};
 use crate::shared::SharedRedis;
 
-/// Separates the parts of a field.
+/// Separates the parts of a field's name.
 const BREAK: char = '\n';
 
 /// An open reservation as it is stored.
@@ -76,7 +76,7 @@ pub fn by_client(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:clients:{day}"))
 }
 
-/// The key of the set of clients without an API key that a day's totals name.
+/// The key of the set of pairs of a provider and a client without an API key that a day's totals name.
 pub fn named(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:named:{day}"))
 }
@@ -86,12 +86,12 @@ pub fn by_provider(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:providers:{day}"))
 }
 
-/// The key of the cost and time of all calls, by provider and size.
+/// The key of the cost and time of all calls, by provider and size class.
 pub fn experience(shared: &SharedRedis) -> String {
     shared.key("ledger:experience")
 }
 
-/// The key of a provider's latest calls for photos of a size.
+/// The key of a provider's latest successful calls of known cost for one size class.
 pub fn recent(shared: &SharedRedis, provider: &str, size: SizeClass) -> String {
     shared.key(format_args!("ledger:recent:{provider}:{}", size.label()))
 }
@@ -109,7 +109,7 @@ pub fn stored_for(day: Date, now: OffsetDateTime) -> Duration {
     Duration::try_from(end - now).unwrap_or_default().max(Duration::from_secs(86_400))
 }
 
-/// The field of an account.
+/// The name of an account's field.
 pub fn account(account: &BudgetAccount) -> String {
     match account {
         BudgetAccount::All => "all".to_owned(),
@@ -118,7 +118,7 @@ pub fn account(account: &BudgetAccount) -> String {
     }
 }
 
-/// The fields of a tally and their amounts.
+/// The names of a tally's fields, with their amounts.
 pub fn tally(tally: &Tally) -> [(&'static str, i64); 10] {
     [
         ("calls", count(tally.calls)),
@@ -153,7 +153,7 @@ pub fn read_tally(tally: &mut Tally, name: &str, value: i64) {
     }
 }
 
-/// The fields of call totals and their amounts.
+/// The names of the fields of call totals, with their amounts.
 pub fn sums(sums: &CallTotals) -> [(&'static str, i64); 5] {
     [
         ("calls", count(sums.calls)),
@@ -178,7 +178,7 @@ pub fn read_sums(sums: &mut CallTotals, name: &str, value: i64) {
     }
 }
 
-/// The hash field `name` of a provider, or of a provider and a client or size.
+/// The full name of the hash field `name` of a provider, or of a provider and a client or size class.
 pub fn field(provider: &str, of: Option<&str>, name: &str) -> String {
     match of {
         Some(of) => format!("{provider}{BREAK}{of}{BREAK}{name}"),
@@ -186,7 +186,7 @@ pub fn field(provider: &str, of: Option<&str>, name: &str) -> String {
     }
 }
 
-/// Splits a field into provider, client or size, and name.
+/// Splits the full name of a field into provider, client or size class, and name.
 pub fn read_field(field: &str) -> Option<(&str, Option<&str>, &str)> {
     let (rest, name) = field.rsplit_once(BREAK)?;
     Some(match rest.split_once(BREAK) {

@@ -59,7 +59,8 @@ async fn accept_account(shared: &SharedRedis, state_dir: &Path) -> Result<Accept
     Ok(if found == new { AcceptedAccount::New } else { AcceptedAccount::Other })
 }
 
-/// Deletes the time of the latest reservation if it is ahead of Redis's clock, and returns it.
+/// Deletes the time of the latest reservation if it is ahead of Redis's clock by more than `SKEW`, and returns that
+/// time.
 async fn rewind(shared: &SharedRedis) -> Result<Option<OffsetDateTime>, CommandError> {
     let key = keys::latest(shared);
     let mut commands = redis::pipe();
@@ -87,7 +88,7 @@ impl fmt::Display for AcceptedLoss {
         match self.rewound {
             Some(rewound) => write!(
                 f,
-                " Its clock was at {rewound} before: today's budgets apply again, without spending on later days."
+                " Its clock was at {rewound} before: budgets use today's date again, and a budget for a day does not count spending dated later."
             ),
             None if self.account == AcceptedAccount::Known => f.write_str(" Nothing was changed."),
             None => Ok(()),

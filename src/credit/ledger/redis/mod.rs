@@ -54,7 +54,7 @@ struct LedgerTasks {
 }
 
 impl RedisLedger {
-    /// A ledger that sends its commands in `tasks`. Without `clock` Redis's own clock counts.
+    /// A ledger that sends its commands in `tasks`. Without `clock`, the time is that of Redis's own clock.
     pub fn new(shared: SharedRedis, clock: Option<Arc<dyn Clock>>, tasks: Tasks) -> Self {
         Self::open(shared, clock, tasks, None)
     }
@@ -85,7 +85,7 @@ impl RedisLedger {
 }
 
 impl LedgerTasks {
-    /// Reserves. If the result is unknown because Redis failed, the reservation is returned.
+    /// Reserves credit. If the result is unknown because Redis failed, the reservation is returned.
     async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError> {
         match self.account.reserve(wish).await {
             Ok(Ok(ticket)) => Ok(Reservation::new(ticket, self.back.clone())),
@@ -110,7 +110,7 @@ impl LedgerTasks {
         }
     }
 
-    /// Settles, with retries. `first` is called with whether the first try succeeded.
+    /// Settles a call, with retries. `first` is called with whether the first try succeeded.
     async fn settle(&self, ticket: &ReservationRecord, settlement: Settlement, first: impl FnOnce(bool)) {
         if ticket.most.is_zero() {
             // Without retries: the script cannot recognise a repeated settlement of a free call, and a missing

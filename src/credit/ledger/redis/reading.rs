@@ -128,7 +128,7 @@ impl RedisAccount {
         self.shared.query(CommandPurpose::Ledger, commands).await
     }
 
-    /// The next of several answers.
+    /// The next of several replies, converted to `T`.
     fn next<T: FromRedisValue>(&self, answers: &mut impl Iterator<Item = Value>) -> Result<T, CommandError> {
         redis::from_redis_value(answers.next().unwrap_or(Value::Nil)).map_err(|error| self.confused(&error))
     }

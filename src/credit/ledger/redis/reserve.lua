@@ -1,13 +1,13 @@
 -- Reserves the most that a call may cost, if every budget that applies has that much left.
--- KEYS: spent amounts of the day, of the month and in total; open reservations; the mark that this reservation has
--- ended; the epoch; the time of the latest reservation.
+-- KEYS: spent amounts (charged and reserved) of the day, of the month and in total; open reservations; the mark that
+-- this reservation has ended; the epoch; the time of the latest reservation.
 -- ARGV: the epoch that the caller knows; the caller's time, or '' to use Redis's clock; number; record; amount; first
 -- second of the day; seconds until the keys of the day and the month expire; number of accounts; the accounts; then for
 -- each budget its window (the index of one of the first three keys), its account, and the largest spent amount with
 -- which this reservation still fits.
 -- Returns the result of `trouble`; { 'late', time } if the clock is at another day; { 'ended' } if the reservation was
 -- already returned; or { 'taken' or 'refused', the spent amount of each budget's account }.
--- If Redis refuses writes, it refuses the first one. So a full server or a replica stores no partial reservation.
+-- If Redis refuses writes, it refuses the first write. So a full server or a replica stores no partial reservation.
 
 -- Whether the integer `a` is at most `b`. Compares decimal strings, because Lua's numbers are exact only up to 2^53.
 local function at_most(a, b)

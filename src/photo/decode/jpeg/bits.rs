@@ -63,7 +63,8 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Reads a DQT segment (ITU T.81, B.2.4.1) up to the first invalid table.
+    /// Reads the steps of the DC coefficient from a DQT segment (ITU T.81, B.2.4.1), up to the first table that is cut
+    /// off.
     pub(super) fn read_steps(&mut self, mut body: &[u8]) {
         while let Some((&kind, rest)) = body.split_first() {
             let wide = kind >> 4 != 0;
@@ -75,7 +76,8 @@ impl Tables {
         }
     }
 
-    /// Reads a DHT segment (ITU T.81, B.2.4.2); `None` if a table is invalid.
+    /// Reads a DHT segment (ITU T.81, B.2.4.2); `None` if a table is cut off or has a number above 3. A table with
+    /// invalid codes is stored as `None`.
     pub(super) fn read_codes(&mut self, mut body: &[u8]) -> Option<()> {
         while let Some((&kind, rest)) = body.split_first() {
             let (lengths, rest) = rest.split_first_chunk::<16>()?;
@@ -141,7 +143,7 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
-    /// Reads the next Huffman code and returns its value; `None` if the bits are not a valid code.
+    /// Reads the next Huffman code and returns its value; `None` if the bits are not a valid code or the data ends.
     pub(super) fn symbol(&mut self, codes: &Codes) -> Option<u8> {
         if self.count < 16 {
             self.refill();
@@ -191,12 +193,14 @@ pub(super) trait BitSink {
     /// Discards everything written after a position.
     fn go_back(&mut self, to: OutputMark);
 
-    /// Writes a difference of DC coefficients, at most 2,047, with the given codes (see [`dc_codes`]).
+    /// Writes a difference of DC coefficients with the given codes (see [`dc_codes`]). Returns `None` and writes
+    /// nothing if its magnitude is above 2,047.
     fn put_difference(&mut self, codes: &[(u32, u32)], difference: i32) -> Option<()> {
         let category = 32 - difference.unsigned_abs().leading_zeros();
         let &(code, length) = codes.get(category as usize)?;
         self.put(code, length);
-        // A negative number is written minus one, in the width of its category (ITU T.81, F.1.2.1).
+        // One is subtracted from a negative number, and its lowest bits are written, as many as its category (ITU T.81,
+        // F.1.2.1).
         let low = if difference < 0 { difference - 1 } else { difference };
         self.put(low as u32 & ((1 << category) - 1), category);
         Some(())

@@ -27,7 +27,8 @@ pub(super) enum Colors {
 }
 
 impl Colors {
-    /// Follows the rules of libjpeg (`default_decompress_parms`); `None` for an unsupported number of components.
+    /// Determines the meaning of a file's components by the rules of libjpeg (`default_decompress_parms`); `None` for
+    /// an unsupported number of components.
     pub(super) fn of(bytes: &[u8], layout: &JpegLayout) -> Option<Self> {
         let mut ids = layout.frame.components.iter().map(|component| component.id);
         let adobe = bodies(bytes, layout, APP14).find(|body| body.starts_with(b"Adobe") && body.len() >= 12);
@@ -63,7 +64,7 @@ impl Colors {
         )
     }
 
-    /// The transform that jpeg-decoder applies, and the channels that it returns: it inverts inks.
+    /// The transform that jpeg-decoder must apply, and the channels that it then returns. It inverts inks.
     pub(super) const fn transform(self) -> (ColorTransform, Channels) {
         match self {
             Self::Gray => (ColorTransform::Grayscale, Channels::Gray),
@@ -81,7 +82,8 @@ fn bodies<'a>(bytes: &'a [u8], layout: &'a JpegLayout, marker: u8) -> impl Itera
     segments.filter_map(|segment| bytes.get(segment.body.clone()))
 }
 
-/// The first EXIF segment, which the camera or editor wrote. Later ones come from embedded pictures.
+/// The data of the first EXIF segment, which the camera or editor wrote. Later EXIF segments come from embedded
+/// pictures.
 pub(super) fn first_exif<'a>(bytes: &'a [u8], layout: &'a JpegLayout) -> Option<&'a [u8]> {
     bodies(bytes, layout, APP1).find_map(|body| body.strip_prefix(b"Exif\0\0"))
 }

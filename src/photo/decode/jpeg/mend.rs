@@ -17,10 +17,11 @@ use crate::photo::Damage;
 /// Minimum readable part of a picture: one in this many MCUs.
 const LEAST_SHARE: u64 = 10;
 
-/// Maximum size of the repaired file, relative to the original; ordinary files grow by a third.
+/// Maximum size of the repaired file, relative to the original; 1 MiB is allowed in addition. Ordinary files grow by a
+/// third.
 const MOST_GROWTH: usize = 4;
 
-/// Reads a file and describes what is missing from its picture.
+/// Reads a file and describes what is missing from its picture; `None` if nothing is missing.
 pub(super) fn check(
     bytes: &[u8],
     layout: &JpegLayout,
@@ -31,7 +32,7 @@ pub(super) fn check(
     Ok(mender.damage())
 }
 
-/// Writes a repaired file.
+/// Returns the repaired file.
 pub(super) fn mend(bytes: &[u8], layout: &JpegLayout, size: (u32, u32)) -> Result<Vec<u8>, PhotoError> {
     let mut mender = Repair::new(layout, size, Some(vec![0xFF, SOI]));
     mender.read(bytes)?;
@@ -68,7 +69,8 @@ struct Repair<'a> {
     /// For each component of a progressive picture, one bit mask per block: the coefficients that are not zero, in
     /// zigzag order. The meaning of later scans depends on them.
     nonzero: Vec<Vec<u64>>,
-    /// For each component and coefficient, the bit position of the last scan that contained it.
+    /// For each component and coefficient, the lowest bit in the last scan that contained it; `None` before such a
+    /// scan.
     lowest_bit: Vec<[Option<u8>; 64]>,
     /// The loss of the first component's first scan.
     picture: Option<ScanLoss>,
@@ -113,7 +115,7 @@ impl<'a> Repair<'a> {
     fn segment(&mut self, bytes: &[u8], segment: &Segment) {
         let body = &bytes[segment.body.clone()];
         match segment.marker {
-            // An invalid table counts as missing: scans that need it cannot be read.
+            // A table with invalid codes counts as missing: scans that need it cannot be read.
             DHT => self.tables.read_codes(body).unwrap_or_default(),
             DRI => self.interval = restart_interval(bytes, segment),
             SOS => match self.layout.scan_header(bytes, segment) {
@@ -136,7 +138,7 @@ impl<'a> Repair<'a> {
 
     /// Reads a scan, and writes it if a repaired file is written. Without `intervals`, all its blocks count as missing.
     fn scan(&mut self, header: &ScanHeader, intervals: Option<Intervals<'_>>) {
-        // Only AC scans that refine earlier scans depend on the coefficients that those contained.
+        // Only AC scans that refine earlier scans depend on the coefficients that the earlier scans contained.
         let mut nonzero = match header.members[..] {
             [(place, ..)] if header.band.0 > 0 => std::mem::take(&mut self.nonzero[place]),
             _ => Vec::new(),
@@ -200,7 +202,8 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Writes a grey scan for each component without data, because decoders reject a picture that lacks a component.
+    /// Writes a grey scan for each component without a scan of its DC coefficient, because decoders reject a picture
+    /// that lacks a component.
     fn add_missing_scans(&mut self) {
         for place in 0..self.lowest_bit.len() {
             if self.lowest_bit[place][0].is_some() {
@@ -212,7 +215,7 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Describes what is missing, for a person.
+    /// Describes what is missing, for a person; `None` if nothing is missing.
     fn damage(&self) -> Option<Damage> {
         let loss = self.picture.unwrap_or_default();
         let percent = (100 * loss.missing).div_ceil(loss.mcus.max(1));

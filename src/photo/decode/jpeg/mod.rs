@@ -1,7 +1,8 @@
 //! Decodes JPEG files.
 //!
-//! zune-jpeg decodes ordinary files and jpeg-decoder those with an unusual layout. Damaged files are first repaired
-//! by [`mend`] and then decoded by one of the two. benches/README.md compares the decoders.
+//! zune-jpeg decodes ordinary files. jpeg-decoder decodes those with an unusual layout, and those that zune-jpeg
+//! refuses. Damaged files are first repaired by [`mend`] and then decoded by one of the two. benches/README.md compares
+//! the decoders.
 
 mod bits;
 mod colors;
@@ -156,8 +157,8 @@ pub(super) fn damage(bytes: &[u8], head: ImageHeader) -> Result<Option<Damage>, 
     mend::check(bytes, &JpegLayout::of(bytes)?, (head.width, head.height))
 }
 
-/// The files that are made from an upload before decoding: the repaired file, and each component of a progressive file.
-/// See [`super::fuzzing`].
+/// The files that may be made from an upload before decoding: first the repaired file, then, if the upload is
+/// progressive, one file for each component that can be extracted. See [`super::fuzzing`].
 pub(super) fn parts(bytes: &[u8], head: ImageHeader) -> Result<Vec<Vec<u8>>, PhotoError> {
     let layout = JpegLayout::of(bytes)?;
     let size = (head.width, head.height);
@@ -204,7 +205,7 @@ impl IntactJpeg<'_> {
                     resample::add(&plane[source * across..][..across], weight, sum);
                 };
                 enlarge.row(y, add, row);
-                // Rows further up need no source rows below those of this row.
+                // Rows further up need no source rows below the last one that this row needs.
                 give_back(plane, needed * across);
             }
             for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
@@ -220,7 +221,7 @@ impl IntactJpeg<'_> {
     }
 }
 
-/// Converts Y, Cb, Cr from 0 to 255 to RGB as JFIF defines it (ITU T.871, 7).
+/// Converts Y, Cb, Cr (each from 0 to 255) to RGB with the equations of JFIF (ITU T.871, 7).
 pub(super) fn ycc_to_rgb([y, cb, cr]: [f32; 3]) -> [u8; 3] {
     let (cb, cr) = (cb - 128.0, cr - 128.0);
     let code = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
@@ -252,7 +253,7 @@ mod tests {
                 .unwrap();
             let parts = sink.finish(Orientation::NoTransforms).gray.luma;
             let whole = Photo::decode(bytes, &Limits::default()).unwrap().gray.luma;
-            // Chroma is enlarged by another method; luminance comes from the same numbers.
+            // Only the colour differences are enlarged by another method; the luma samples are the same.
             let sum: u32 = parts.iter().zip(&whole).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
             let mean = f64::from(sum) / whole.len() as f64 / 655.35;
             assert!(mean < 0.3, "mean difference of {mean} L*");
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_scans_are_an_error_and_never_a_panic() {
+    fn extracting_a_component_from_a_damaged_file_never_panics() {
         for bytes in FILES {
             for at in (200..bytes.len() - 2).step_by(7) {
                 let mut damaged = bytes.to_vec();

@@ -33,9 +33,10 @@ impl<'a> Intervals<'a> {
         (self.length > 0).then_some(self.length)
     }
 
-    /// Returns the data of the next interval. If the marker before it is not the expected one, this follows libjpeg
-    /// (`jpeg_resync_to_restart`): a marker expected one or two intervals later means that this interval is lost, a
-    /// marker expected earlier is skipped, and any other marker is taken for the expected one.
+    /// Returns the data of the next interval; `None` if the interval is lost. If the marker before that data is not the
+    /// expected one, the function does what libjpeg does (`jpeg_resync_to_restart`). If the marker belongs one or two
+    /// intervals later, the interval is lost. If it belongs one or two intervals earlier, it is skipped with its data.
+    /// Any other marker is taken for the expected one.
     pub(super) fn next(&mut self) -> Option<&'a [u8]> {
         let due = self.given.checked_sub(1).map(|before| (before % 8) as u8);
         self.given += 1;

@@ -1,6 +1,6 @@
 //! Reads the blocks of one scan with the file's Huffman codes and writes them with fixed codes.
 //!
-//! With [`Discard`](super::bits::Discard) as the output, this only checks whether a scan can be read.
+//! With [`Discard`](super::bits::Discard) as the output, [`Scan`] only checks whether a scan can be read.
 
 use super::bits::{BitSink, Bits, Codes, Tables, dc_codes};
 use super::walk::{JpegLayout, ScanHeader};
@@ -9,7 +9,7 @@ use super::walk::{JpegLayout, ScanHeader};
 /// to 10 bits.
 pub(super) static AC_SYMBOLS: [u8; 162] = ac_symbols();
 
-/// The end of a block has a code of two bits; all others have eight bits.
+/// The code of the end of a block has two bits; the codes of all other symbols have eight bits.
 const END_OF_BLOCK: (u32, u32) = (0b00, 2);
 const FIRST_OF_EIGHT: u32 = 0b0100_0000;
 const SIXTEEN_ZEROS: u8 = 0xF0;
@@ -46,7 +46,7 @@ fn ac_code(symbol: u8) -> (u32, u32) {
     (FIRST_OF_EIGHT + index, 8)
 }
 
-/// The decoder state that blocks share.
+/// The decoder state that passes from one block to the next.
 #[derive(Clone, Copy, Default)]
 struct ScanState {
     /// The previous DC coefficient of each component in the scan, as read.
@@ -114,8 +114,8 @@ impl<'a, O: BitSink> Scan<'a, O> {
         read
     }
 
-    /// Writes an MCU that cannot be read. In a refining scan it changes nothing. In any other scan its coefficients
-    /// become 0: mid-grey, without detail.
+    /// Writes an MCU that cannot be read. In a refining scan, the written MCU changes no coefficient. In any other
+    /// scan, its coefficients become 0, which means mid-grey without detail.
     pub(super) fn leave_out(&mut self, mcu: usize) {
         for block in 0..self.blocks.len() {
             let member = self.blocks[block].member;
@@ -184,7 +184,8 @@ impl<'a, O: BitSink> Scan<'a, O> {
         self.out.put(code, length);
     }
 
-    /// Reads the number of blocks that end here (ITU T.81, G.1.2.2) and writes this block as ended.
+    /// Reads the length of an end-of-band run (ITU T.81, G.1.2.2) and writes this block, the first of the run, as
+    /// ended.
     fn read_end(&mut self, bits: &mut Bits<'_>, run: u8) -> Option<()> {
         self.state.ended = (1 << run) - 1 + bits.take(run.into())?;
         self.out.put(END_OF_BLOCK.0, END_OF_BLOCK.1);
@@ -249,7 +250,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
                     }
                     _ => return None,
                 }
-                // Each coefficient that is not zero has one bit and does not count towards the run.
+                // Each coefficient that was not zero before has one bit and does not count towards the run.
                 while at <= last && (before >> at & 1 == 1 || run > 0) {
                     if before >> at & 1 == 1 {
                         self.out.put(bits.take(1)?, 1);

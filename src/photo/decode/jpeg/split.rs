@@ -12,7 +12,7 @@ use super::{InputFormat, PhotoError, broken};
 
 const SOF2: u8 = 0xC2;
 
-/// Writes the grey JPEG of the component with this index in the frame.
+/// Returns the grey JPEG of the component with this index in the frame.
 pub(super) fn component(
     bytes: &[u8],
     layout: &JpegLayout,
@@ -49,7 +49,7 @@ pub(super) fn component(
 }
 
 fn damaged() -> PhotoError {
-    broken(InputFormat::Jpeg, "a scan header is invalid")
+    broken(InputFormat::Jpeg, "a Huffman table or a scan is invalid")
 }
 
 pub(super) fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
@@ -58,7 +58,7 @@ pub(super) fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     out.extend(body);
 }
 
-/// State that is collected from the segments.
+/// The file's layout, the wanted component, and what the segments before the current one set.
 struct Split<'a> {
     layout: &'a JpegLayout,
     wanted: Component,
@@ -69,7 +69,7 @@ struct Split<'a> {
 }
 
 impl Split<'_> {
-    /// Copies, rewrites or omits a scan.
+    /// Copies, rewrites or omits a scan; `None` if the scan is invalid.
     fn scan(&self, bytes: &[u8], segment: &Segment, out: &mut Vec<u8>) -> Option<()> {
         let data = &bytes[segment.data.clone()];
         let header = self.layout.scan_header(bytes, segment)?;
@@ -111,7 +111,8 @@ impl Split<'_> {
         (mcus(self.size.0, x), mcus(self.size.1, y))
     }
 
-    /// Reads the wanted component's DC coefficients, or their refining bits, block by block.
+    /// Reads the wanted component's DC coefficients, or their refining bits, block by block; `None` if the data is
+    /// invalid.
     fn dc_values(
         &self,
         members: &[(usize, u8, u8)],

@@ -62,7 +62,7 @@ const MAX_SEGMENTS: usize = 10_000;
 
 impl JpegLayout {
     /// Finds all segments up to the end of the image and ignores data after it. If the file ends too early or is
-    /// invalid after its first scan, only the segments up to that point are returned.
+    /// invalid, the segments before that point are returned if one of them is a scan. Otherwise an error is returned.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, PhotoError> {
         let damaged = |what: &str| broken(InputFormat::Jpeg, what);
         let mut walk = Walk { bytes, at: 2, frame: None, segments: Vec::new() };
@@ -110,7 +110,7 @@ impl JpegLayout {
     pub(super) fn mcus(&self, scan: &ScanHeader, size: (u32, u32)) -> (usize, usize) {
         let component = |place: usize| self.frame.components.get(place).copied();
         if let [(place, ..)] = scan.members[..] {
-            // A scan of one component has no padding for the others (ITU T.81, A.2.2).
+            // A scan of one component has no padding for the other components (ITU T.81, A.2.2).
             let Some(component) = component(place) else { return (0, 0) };
             let (width, height) = self.frame.size_of(component, size);
             return (width.div_ceil(8) as usize * height.div_ceil(8) as usize, 1);
@@ -165,8 +165,8 @@ impl JpegLayout {
     }
 
     /// Whether the first scan has enough data for at least one in `share` of its blocks. A block takes at least one bit
-    /// for its first DC coefficient and, unless progressive, one for its end. Without this check, a small file could
-    /// claim to be a large picture, most of which would be missing.
+    /// for its DC coefficient and, if the file is not progressive, one for its end. Without this check, a small file
+    /// could claim to be a large picture, most of which would be missing.
     pub(super) fn has_data_for(&self, bytes: &[u8], size: (u32, u32), share: u64) -> bool {
         let Some(scan) = self.scans().next() else { return false };
         let header = self.scan_header(bytes, scan);
@@ -203,7 +203,7 @@ impl Walk<'_> {
         let at = self.at;
         let length = bytes.get(at..at + 2).map(|pair| usize::from(pair[0]) << 8 | usize::from(pair[1]));
         let end = length.filter(|&length| length >= 2).map(|length| at + length);
-        let end = end.ok_or("a segment has no length")?;
+        let end = end.ok_or("the length of a segment is missing or invalid")?;
         let body = at + 2..end;
         let parameters = bytes.get(body.clone()).ok_or("a segment is cut off")?;
         self.at = end;
@@ -226,7 +226,7 @@ impl Walk<'_> {
 }
 
 impl Component {
-    /// Number of blocks in an interleaved MCU.
+    /// Number of the component's blocks in an interleaved MCU.
     pub(super) fn blocks(self) -> usize {
         usize::from(self.sampling.0) * usize::from(self.sampling.1)
     }
@@ -269,7 +269,7 @@ pub(super) fn restart_interval(bytes: &[u8], segment: &Segment) -> usize {
     pair.map_or(0, |&pair| u16::from_be_bytes(pair).into())
 }
 
-/// The restart markers in a scan's data: number, 0 to 7, and position.
+/// The restart markers in a scan's data: the number of each (0 to 7), and its position in the file.
 pub(super) fn restarts<'a>(bytes: &'a [u8], scan: &Segment) -> impl Iterator<Item = (u8, usize)> + use<'a> {
     let data = scan.data.clone();
     let found = memchr::memchr_iter(0xFF, bytes.get(data.clone()).unwrap_or_default());
@@ -280,7 +280,8 @@ pub(super) fn restarts<'a>(bytes: &'a [u8], scan: &Segment) -> impl Iterator<Ite
     })
 }
 
-/// Skips fill bytes and invalid data, up to the next marker that starts a segment or ends the image.
+/// Skips fill bytes and invalid data up to the next marker that starts a segment or ends the image. Returns this marker
+/// and moves `at` behind it; `None` if there is none.
 fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     loop {
         *at += memchr::memchr(0xFF, bytes.get(*at..)?)? + 1;

@@ -10,7 +10,7 @@ use crate::photo::{InputFormat, PhotoError};
 
 use super::super::broken;
 
-/// Bytes of the signature and the header chunk.
+/// Number of bytes of the signature and the header chunk.
 const HEADER: usize = 8 + 12 + 13;
 
 /// Bytes of a chunk besides its content: length, name and checksum.
@@ -126,7 +126,7 @@ impl<'a> Chunks<'a> {
             }
             _ => return Ok(()),
         };
-        // A damaged chunk counts as absent, and the first of several is used, as in libpng.
+        // A damaged chunk counts as absent, and the first intact chunk of a name is used, as in libpng.
         if place.is_none() && chunk.is_sound() {
             *place = Some(chunk.content);
         }

@@ -112,7 +112,8 @@ struct TruncatedAt {
 }
 
 impl PngLayout {
-    /// Passes rows to the feed until the data ends. With `blocks`, each pixel of a coarse pass fills its whole block.
+    /// Passes all rows to the feed. If the data ends too early, returns an error with the position. With `blocks`, each
+    /// pixel of a coarse pass fills its whole block.
     fn read(
         &self,
         mut reader: png::Reader<Parts<'_>>,
@@ -147,7 +148,8 @@ impl PngLayout {
         Ok(())
     }
 
-    /// Reads the picture again, up to the first invalid data, and fills the missing rows with grey.
+    /// Reads the picture again, up to the first invalid data. The missing rows become grey; in an interlaced picture,
+    /// the coarse passes fill them.
     fn salvage(
         &self,
         chunks: &Chunks<'_>,

@@ -9,7 +9,8 @@ use super::layout::{Compression, TiffLayout};
 use super::{damaged, fax, jpeg};
 use crate::photo::PhotoError;
 
-/// Opens a strip or tile. The error `Broken` means that only this strip or tile cannot be read.
+/// Opens a strip or tile; returns a stream of its decompressed bytes. The error `Broken` means that only this strip or
+/// tile cannot be read.
 pub(super) fn open<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Box<dyn Read + 'a>, PhotoError> {
     let data = layout.data(unit).ok_or_else(|| damaged("a strip or tile is cut off"))?;
     let first_bytes = data.get(..2).map(|bytes| [bytes[0], bytes[1]]);
@@ -25,7 +26,8 @@ pub(super) fn open<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Box<dyn R
         Compression::PackBits => Box::new(PackBits { data, run: Run::Literal(0) }),
         Compression::Deflate => Box::new(ZlibDecoder::new(data)),
         Compression::Lzw => {
-            // LZW before TIFF 5.0 starts with its clear code in the low bits.
+            // LZW data from before TIFF 5.0 stores codes from the lowest bit on. It starts with the clear code, which
+            // gives these two bytes.
             let old = matches!(first_bytes, Some([0, second]) if second & 1 == 1);
             let configuration = match old {
                 true => decode::Configuration::new(BitOrder::Lsb, 8),
@@ -138,7 +140,7 @@ impl<R: Read> Subsampled<R> {
 }
 
 impl<R: Read> Read for Subsampled<R> {
-    /// `out` must hold whole rows.
+    /// Reads one row; `out` must have room for it.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let row = 3 * self.width;
         if out.len() < row {

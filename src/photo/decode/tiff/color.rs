@@ -28,7 +28,7 @@ impl TiffColor {
     ) -> Result<Self, PhotoError> {
         let fax = matches!(compression, Compression::Group3 | Compression::Group4);
         let extra = directory.field(tag::EXTRA_SAMPLES).map_or(0, |field| field.count());
-        // Without the tag, libtiff decides by the number of samples.
+        // Without the tag, libtiff decides by the compression and the number of samples.
         let default = match samples.saturating_sub(extra) {
             1 if fax => 0,
             1 => 1,
@@ -93,7 +93,7 @@ impl TiffColor {
     }
 }
 
-/// The map contains all red values, then all green, then all blue.
+/// Reads the colour map, which contains all red values, then all green, then all blue.
 fn palette(directory: &Directory<'_>, bits: u8) -> Result<Vec<[u16; 3]>, PhotoError> {
     let map = directory.field(tag::COLOR_MAP).ok_or_else(|| damaged("its palette is missing"))?;
     let colors = 1_usize << bits;

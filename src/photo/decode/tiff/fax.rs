@@ -27,13 +27,13 @@ impl<R: BufRead> FaxRows<R> {
     }
 
     pub(super) fn group3(mut data: R, width: u32) -> Result<Self, PhotoError> {
-        // The data starts with an end-of-line code: at least eleven zeros (more to fill a byte), and a one.
+        // The data must start with an end-of-line code: at least eleven zeros (more to fill a byte), and a one.
         let start =
             data.fill_buf().map_err(damaged)?.first_chunk().copied().map_or(u16::MAX, u16::from_be_bytes);
         if start >> 5 != 0 {
             return Err(unsupported("CCITT group 3 without end-of-line codes"));
         }
-        // The decoder reads beyond the last code.
+        // The decoder reads beyond the last code, so zeros are appended.
         const FILL: &[u8] = &[0; 4];
         let decoder = Group3Decoder::new(data.chain(FILL).bytes()).map_err(damaged)?;
         Ok(Self { decoder: FaxDecoder::Group3(decoder), width: narrow(width)? })
@@ -56,7 +56,7 @@ fn narrow(width: u32) -> Result<u16, PhotoError> {
 }
 
 impl<R: BufRead> Read for FaxRows<R> {
-    /// `out` must hold whole rows.
+    /// Reads one row; `out` must have room for it.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let row = out.get_mut(..usize::from(self.width).div_ceil(8)).ok_or(io::ErrorKind::InvalidInput)?;
         row.fill(0);

@@ -11,7 +11,7 @@ use crate::photo::head::{be16, jpeg_frame};
 use crate::photo::ifd::tag;
 use crate::photo::needs::TIFF_PROGRESSIVE;
 
-/// Maximum scans; each costs a pass over all coefficients.
+/// Maximum number of scans; each costs a pass over all coefficients.
 const MAX_SCANS: usize = 100;
 
 /// Decodes the samples as stored: the TIFF tags define their meaning, not the JPEG.
@@ -62,7 +62,7 @@ fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<()
         return Err(unsupported(format!("JPEG in {scans} scans")));
     }
     if progressive && u64::from(across) * u64::from(down) * samples as u64 > TIFF_PROGRESSIVE {
-        return Err(unsupported("progressive JPEG in strips this large"));
+        return Err(unsupported("progressive JPEG in strips or tiles of more than 16 million samples"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Reads and checks the tags that describe a TIFF's pixels. The error for an unsupported kind names it.
+//! Reads and checks the tags that describe a TIFF's pixels. The error for an unsupported kind of TIFF names the kind.
 
 use super::color::TiffColor;
 use super::{damaged, unsupported};
@@ -28,7 +28,7 @@ pub(super) enum Compression {
 pub(super) struct Alpha {
     /// Index of the sample within a pixel.
     pub(super) sample: usize,
-    /// Whether the colours are premultiplied by it.
+    /// Whether the colours are premultiplied by the opacity.
     pub(super) associated: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct TiffLayout<'a> {
     pub(super) bits: u8,
     /// Number of samples of a pixel in the file.
     pub(super) samples: usize,
-    /// Whether each sample has its own strips or tiles.
+    /// Whether the samples are stored in separate planes, each with its own strips or tiles.
     pub(super) planar: bool,
     /// Whether each sample is stored as the difference from the previous pixel.
     pub(super) predicted: bool,
@@ -108,7 +108,7 @@ impl<'a> TiffLayout<'a> {
             byte_counts: directory.field(byte_counts),
         };
         if unit.0.saturating_mul(samples as u64 * u64::from(bits)) / 8 > MAX_ROW {
-            return Err(unsupported("strips or tiles as wide as these"));
+            return Err(unsupported("strips or tiles with more than 4 MiB per row"));
         }
         if let TiffColor::Ycc(ycc) = &layout.color
             && ycc.subsampling != (1, 1)
@@ -139,8 +139,8 @@ impl<'a> TiffLayout<'a> {
         (0..self.color.samples()).chain(self.alpha.map(|alpha| alpha.sample)).collect()
     }
 
-    /// The data of a strip or tile, as far as it is present. Uncompressed data needs no length tag, and some programs
-    /// omit it.
+    /// The data of a strip or tile. It ends at its length, or at the end of the file if there is no valid length. The
+    /// length of uncompressed data is ignored, because the number of pixels determines it.
     pub(super) fn data(&self, unit: usize) -> Option<&'a [u8]> {
         let at = self.offsets.number(unit).filter(|&at| at > 0)?;
         let rest = self.directory.file.bytes.get(usize::try_from(at).ok()?..)?;
@@ -234,8 +234,8 @@ fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> R
     }
 }
 
-/// The first extra sample that is an opacity. A sample without a stated meaning is ignored, except that a fourth
-/// sample of RGB without the tag is opacity, as in Pillow.
+/// The first extra sample that is an opacity. A sample without a stated meaning is ignored, except that without the tag
+/// `ExtraSamples` the fourth of four RGB samples is opacity, as in Pillow.
 fn alpha(directory: &Directory<'_>, color: &TiffColor, samples: usize) -> Result<Option<Alpha>, PhotoError> {
     const ASSOCIATED: u64 = 1;
     const UNASSOCIATED: u64 = 2;

@@ -23,7 +23,7 @@ impl Area {
 #[derive(Default)]
 pub(super) struct Missing {
     areas: Vec<Area>,
-    /// Why the first missing part cannot be read, if known.
+    /// Why a strip or tile could not be opened: the first such error.
     pub(super) reason: Option<PhotoError>,
 }
 

@@ -165,7 +165,7 @@ fn timeout(word: Option<&str>) -> Result<Duration, Problem> {
         .ok_or_else(|| Problem::bad_request("`timeout` must be a number of seconds, such as 300."))
 }
 
-/// Reads a flag in any case: Python's clients send `True`.
+/// Reads a flag in upper or lower case, because Python's clients send `True`.
 fn flag(name: &str, word: Option<&str>) -> Result<bool, Problem> {
     match word.map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "false" | "0") => Ok(false),

@@ -87,8 +87,8 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
     let AlgoInput { raw, admission } = input;
     match raw {
         RawInput::Binary(upload) => {
-            // The upload holds this admission, too. Dropping this copy lets the admission end with the upload, before the
-            // result is stored.
+            // The upload holds this admission, too. After this copy is dropped, the admission ends with the upload,
+            // before the result is stored.
             drop(admission);
             let mut report = AlgoReport::default();
             let uri = colorize_one(context, call, upload, None, &mut report).await?;
@@ -140,7 +140,8 @@ async fn colorize_all(
     Ok(report.finish(json!({ "output": output })))
 }
 
-/// Reads the `location` of each result. Checks that the caller owns it before any credit is spent.
+/// Reads the `location` of each result. Before any credit is spent, checks that the caller owns each location and that
+/// its collection exists.
 async fn locations(
     context: &Context,
     location: Option<OneOrMore<'_>>,

@@ -23,7 +23,7 @@ use crate::web::guards::Context;
 use crate::web::problem::Problem;
 use crate::web::request::single;
 
-/// Both bases serve the same routes.
+/// The two base paths, which serve the same routes.
 const BASES: [&str; 2] = ["/v1/data", "/v1/connector/data"];
 
 /// The routes of this file.

@@ -104,7 +104,7 @@ impl DataPath {
         };
         match segments {
             [] => Ok(Self::Accounts),
-            // Algorithms may use the short form. A result's name is unique across algorithms.
+            // The second pattern is a short form that algorithms may use. Result names are unique across algorithms.
             [".algo", _, _, "temp", file] | [".algo", "temp", file] => name(file).map(Self::Result),
             [account] => parse_account(account).map(Self::Account),
             [account, collection] => Ok(Self::Collection(parse_account(account)?, name(collection)?)),

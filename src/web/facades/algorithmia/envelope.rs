@@ -1,8 +1,8 @@
 //! Responses: the envelope around a result, and errors in the format and with the status that the clients can read.
 //!
-//! All clients read `error` in JSON. The last version of the Python client reads it only at status 200; for other
-//! statuses it shows only the number. So errors of an algorithm have status 200, as they had at Algorithmia. Only
-//! errors of the call itself (no permission, not available now, an internal error) have another status.
+//! All clients read `error` in JSON. The last version of the Python client reads `error` only if the status is 200;
+//! otherwise that client shows only the status. So errors of an algorithm have status 200, as they had at Algorithmia.
+//! Only errors of the call itself (no permission, not available now, an internal error) have another status.
 
 use std::io::Cursor;
 
@@ -125,7 +125,8 @@ impl<'r> Responder<'r, 'static> for Failed {
     }
 }
 
-/// The response for a problem of a call. `seconds` is the duration if the algorithm itself failed.
+/// The response for a problem of a call. `seconds` is the duration of the call if the algorithm itself failed, else
+/// `None`.
 pub fn of_call(problem: &Problem, request: &Request<'_>, seconds: Option<f64>) -> Rendering {
     let status = problem.http_status();
     let message = message(problem);
@@ -178,7 +179,7 @@ fn message(problem: &Problem) -> String {
     }
 }
 
-/// Algorithmia's name for the kind of error; `None` if Algorithmia sent none.
+/// Algorithmia's `error_type` for this status; `None` if Algorithmia sent none.
 fn error_type(status: Status) -> Option<&'static str> {
     match status.code {
         400 | 422 => Some("InputError"),

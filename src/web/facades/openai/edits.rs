@@ -25,7 +25,7 @@ pub fn routes() -> Vec<Route> {
     routes![edit]
 }
 
-/// Parameters that the server reads; [`Edit::new`] checks their values.
+/// Parameters that the server reads. [`Edit::new`] checks the values of all except `model`.
 const READ: [&str; 6] = ["model", "n", "size", "response_format", "output_format", "stream"];
 
 /// Decides how to handle a part of the form.
@@ -72,7 +72,7 @@ impl Edit {
         let no_format =
             |_| Problem::bad_request("Unknown format: use `png`, `jpeg` or `webp`.").about("output_format");
         let format = texts.remove("output_format").map(|name| name.parse().map_err(no_format)).transpose()?;
-        // OpenAI's default.
+        // PNG is OpenAI's default.
         let format = format.unwrap_or(OutputFormat::Png);
         Ok(Self { upload, model: texts.remove("model"), format, ignored })
     }
@@ -176,7 +176,7 @@ impl<'r> Responder<'r, 'static> for Images {
         };
         // Serializing strings and numbers cannot fail.
         let mut head = serde_json::to_string(&head).unwrap_or_default();
-        // The picture takes the place of the closing brace.
+        // The member `data`, which contains the picture, replaces the closing brace.
         head.pop();
         head.push_str(",\"data\":[{\"b64_json\":\"");
         let body = Base64Body::new(head, rendition.bytes, "\"}]}");

@@ -19,7 +19,7 @@ use crate::web::problem::{Problem, Rendering};
 /// The name of the model that stands for the configured route.
 const ROUTE: &str = "pixcolor";
 
-/// Prefixes of OpenAI's own image models. Many programs have such a name built in, so it selects the route.
+/// Prefixes of the names of OpenAI's own image models. Many programs always send such a name, so it selects the route.
 const OPENAI_MODELS: [&str; 3] = ["gpt-image-", "chatgpt-image-", "dall-e-"];
 
 /// The routes of this folder.
@@ -81,7 +81,7 @@ struct Models {
     data: Vec<Model>,
 }
 
-/// The route, and every provider that is on the route or ready.
+/// The models: the route, and every provider that is on the route or ready.
 fn list(context: &Context) -> Vec<Model> {
     let Context { gateway, snapshot, .. } = context;
     let set_up = snapshot.in_order().filter(|(place, provider)| {

@@ -1,4 +1,4 @@
-//! How the writer opens its file, loses it, and opens it again.
+//! Opens the writer's file, closes it after a failure or a loss, and opens it again.
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -13,7 +13,7 @@ use crate::credit::ledger::record::{Record, decode};
 use crate::credit::ledger::state::LedgerState;
 
 impl LedgerWriter {
-    /// Detects a file that was replaced, removed or truncated while open.
+    /// Closes the file if it was removed, replaced, cut or written to by another program while it was open.
     pub(super) fn check_place(&mut self) {
         if let Access::Open(store) = &self.access
             && let Some(what) = store.displaced()
@@ -22,8 +22,9 @@ impl LedgerWriter {
         }
     }
 
-    /// Closes a file that is no longer the ledger. The totals in memory are right and are saved next to it, but a
-    /// person must decide which of the two counts. Until then, nothing is spent, and the lock is free for a repair.
+    /// Closes a file that another program removed or changed. The totals in memory are right and are saved to
+    /// `ledger.new`, but a person must decide whether these totals or the file count. Until then, nothing is reserved,
+    /// and the lock is released for a repair.
     pub(super) fn lose(&mut self, what: String) {
         let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
         let (Access::Open(mut store), Some(state)) = (access, &self.state) else { return };
@@ -35,7 +36,7 @@ impl LedgerWriter {
         self.set_trouble(Some(reason));
     }
 
-    /// Stops writing until the complete totals can be written.
+    /// Stops writing after an error, until a rewrite with the complete totals succeeds.
     pub(super) fn fail(&mut self, error: &std::io::Error) {
         let reason = format!("it cannot be written: {error}");
         tracing::error!("{}", LedgerError { reason: reason.clone() });
@@ -47,7 +48,7 @@ impl LedgerWriter {
         };
     }
 
-    /// Retries an unusable ledger after a while.
+    /// Opens or rewrites an unusable ledger again if `options.retry` has passed since the last attempt.
     pub(super) fn try_again(&mut self) {
         let due = |since: &Instant| since.elapsed() >= self.options.retry;
         match (&mut self.access, &self.state) {
@@ -104,7 +105,7 @@ impl LedgerWriter {
         }
     }
 
-    /// Reservations of this process that the file may contain as open and that must not be charged as lost.
+    /// Reservations of this process that the file may contain as open and that must not be charged in full.
     fn in_hand(&self) -> HashSet<u64> {
         let open = self.state.iter().filter(|_| self.owned).flat_map(LedgerState::open).map(|open| open.id);
         let ended = self.unwritten().filter_map(|record| match record {

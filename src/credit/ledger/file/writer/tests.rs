@@ -55,7 +55,7 @@ impl Setup {
         self.does(WriterCommand::Settle(ticket, settlement, oneshot::channel().0));
     }
 
-    /// The disk is full from now on: every write is refused by the kernel.
+    /// Fills the disk: from now on, the kernel refuses every write.
     fn fill_disk(&mut self) {
         let Access::Open(store) = &mut self.writer.access else { panic!("it is not open") };
         store.break_file(OpenOptions::new().write(true).open("/dev/full").unwrap());

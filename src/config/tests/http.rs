@@ -148,7 +148,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
         ("query.a = \"{{\"", "`providers.x.request.query.a` has a `{{` without its `}}`"),
         ("path = \"v1\"", "`providers.x.request.path` must begin with `/`"),
         ("path = \"/a?b=c\"", "the rest belongs in `query`"),
-        ("path = \"/a/../b\"", "must not go up"),
+        ("path = \"/a/../b\"", "must not have a segment"),
         ("path = \"/{{secret.key}}\"", "which is allowed only in headers, the query and a body"),
         ("method = \"GET\"", "must be \"POST\" or \"PUT\" or \"PATCH\", not \"GET\""),
         ("json = { a = 1 }", "unknown key `providers.x.request.json`"),

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 /// A buffer of at least this many bytes is returned to the system as soon as it is freed.
 ///
 /// By default, glibc raises this threshold to 32 MiB after a large buffer has been freed. Each thread's arena then
-/// retains the planes of photographs. With this threshold, sixteen photographs of 12 megapixels as WebP use at most
-/// 310 MB instead of 250 to 530 MB, and successive JPEGs of that size use 90 MB instead of 160 to 190 MB. In exchange,
-/// the system must clear new pages, which takes about 15 ms of the 300 ms for such a photograph.
+/// retains the planes of photographs. With this threshold, sixteen photographs of 12 megapixels at once, with results in
+/// WebP, use at most 310 MB instead of 250 to 530 MB. JPEG photographs of that size one after another use 90 MB instead
+/// of 160 to 190 MB. In exchange, the system must clear new pages, which takes about 15 ms of the 300 ms for such a
+/// photograph.
 #[cfg(target_env = "gnu")]
 const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
 

@@ -1,4 +1,4 @@
-//! Cleans texts of hosts and programs before they go into logs and responses: one short line, API keys masked.
+//! Prepares texts that came from hosts and programs for logs and responses: as one short line, with API keys masked.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};

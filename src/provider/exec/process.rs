@@ -234,7 +234,7 @@ impl ProcessGroup {
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), ended) {}
         let mut state = lock(&self.0);
-        // Also kills the remaining children.
+        // The program has ended; this kills the children that it left in its process group.
         kill(pid);
         *state = State::Over(None);
         let used = child.wait4().map_err(RunError::Lost)?;

@@ -58,7 +58,7 @@ pub enum Take {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "give", rename_all = "snake_case", deny_unknown_fields)]
 pub enum NetworkOutput {
-    /// Two planes: a\* and b\*, each multiplied by `scale`.
+    /// Two planes, which are a\* and b\* after multiplication by `scale`.
     Ab {
         #[serde(default = "unit")]
         scale: f32,

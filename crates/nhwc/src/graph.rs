@@ -65,9 +65,7 @@ pub enum Padding {
     /// Pixels of zeros, fewer than the kernel is wide.
     Explicit { top: usize, left: usize, bottom: usize, right: usize },
     /// As many that an output side is the input side divided by the stride, rounded up. An odd pixel goes to the end.
-    SameUpper,
-    /// The same; an odd pixel goes to the start.
-    SameLower,
+    Same,
 }
 
 /// `clamp(sum of weights x input + sum of addends + bias)` at each pixel.
@@ -182,8 +180,7 @@ impl Window {
         let (before, after) = match self.padding {
             Padding::Explicit { top, bottom, .. } if vertical => (top, bottom),
             Padding::Explicit { left, right, .. } => (left, right),
-            Padding::SameUpper => (same / 2, same - same / 2),
-            Padding::SameLower => (same - same / 2, same / 2),
+            Padding::Same => (same / 2, same - same / 2),
         };
         let room = (length + before + after).checked_sub(self.kernel)?;
         Some((before, after, room / self.stride + 1))

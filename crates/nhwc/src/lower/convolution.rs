@@ -61,8 +61,7 @@ impl<'m> Lowering<'m> {
         match kernel {
             1 if full => {
                 let nothing = Padding::Explicit { top: 0, left: 0, bottom: 0, right: 0 };
-                let padded = !matches!(window.padding, Padding::SameUpper | Padding::SameLower);
-                if window.stride != 1 || padded && window.padding != nothing {
+                if window.stride != 1 || ![nothing, Padding::Same].contains(&window.padding) {
                     return Err("a 1x1 convolution with a stride or with padding is not supported".into());
                 }
                 let mut linear = Linear { bias: bias.clone(), ..Linear::empty(outputs) };
@@ -171,13 +170,14 @@ fn multiply_rows(weights: &mut [f32], factors: &[f32]) {
 fn padding(attributes: &mut Attributes<'_, '_>, kernel: usize) -> Result<Padding, Reason> {
     let pads = attributes.ints("pads", [0; 4])?;
     let auto_pad = attributes.text("auto_pad", "NOTSET")?;
-    let pads = match auto_pad {
-        "NOTSET" => pads,
-        "VALID" => [0; 4],
-        "SAME_UPPER" => return Ok(Padding::SameUpper),
-        "SAME_LOWER" => return Ok(Padding::SameLower),
+    match auto_pad {
+        "NOTSET" => {}
+        "VALID" | "SAME_UPPER" if pads != [0; 4] => return Err("it has both padding and `auto_pad`".into()),
+        "VALID" => {}
+        "SAME_UPPER" => return Ok(Padding::Same),
+        // rten takes SAME_LOWER for SAME_UPPER.
         _ => return Err(format!("the attribute `auto_pad` is `{auto_pad}`")),
-    };
+    }
     if pads.iter().any(|&pad| !(0..kernel as i64).contains(&pad)) {
         return Err(format!("padding of {pads:?} pixels around a kernel of {kernel}"));
     }

@@ -58,8 +58,8 @@ pub struct Conv {
     pub kernel: usize,
     pub stride: i64,
     pub group: usize,
-    /// `auto_pad`, or else `pads`.
     pub auto_pad: Option<&'static str>,
+    /// Zeros if there is an `auto_pad`.
     pub pads: Vec<i64>,
     pub bias: bool,
 }
@@ -148,10 +148,12 @@ impl Builder {
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut attributes = vec![ints("strides", &[stride, stride]), int("group", group as i64)];
-        attributes.push(match auto_pad {
-            Some(auto_pad) => text("auto_pad", auto_pad),
-            None => ints("pads", &pads),
-        });
+        // Optional, but rten wants it.
+        attributes.push(ints("dilations", &[1, 1]));
+        if let Some(auto_pad) = auto_pad {
+            attributes.push(text("auto_pad", auto_pad));
+        }
+        attributes.push(ints("pads", &pads));
         self.node("Conv", &names, attributes, outputs)
     }
 

@@ -95,7 +95,7 @@ fn a_map_that_doubles_without_end_is_an_error() {
 
     let (mut builder, input) = Builder::new(1, 1);
     let mut x = input;
-    for _ in 0..80 {
+    for _ in 0..30 {
         x = builder.concat(&[&x, &x]);
     }
     let unsupported = Network::load(&builder.finish(&x)).err().unwrap();

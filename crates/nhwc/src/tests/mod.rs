@@ -35,8 +35,10 @@ fn rten(onnx: &[u8], input: &[f32], channels: usize, [height, width]: [usize; 2]
     let model = Model::load(onnx.to_vec()).expect("rten loads it");
     let input = NdTensor::from_data([1, channels, height, width], input.to_vec());
     let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-    let output: NdTensor<f32, 4> =
-        model.run_one(input.view().into(), Some(options)).ok()?.try_into().unwrap();
+    let output = model.run_one(input.view().into(), Some(options));
+    // The test's output shows the error if this engine does not fail.
+    let output = output.inspect_err(|error| println!("rten: {error}")).ok()?;
+    let output: NdTensor<f32, 4> = output.try_into().expect("four dimensions");
     let [1, channels, height, width] = output.shape() else { panic!("a batch of {:?}", output.shape()) };
     Some(Planes { channels, height, width, values: output.to_vec() })
 }

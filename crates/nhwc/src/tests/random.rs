@@ -51,7 +51,7 @@ fn same_padding(builder: &mut Builder, input: &Value) -> Value {
     let (outputs, auto_pad) = (input.channels, Some("SAME_UPPER"));
     builder.conv(
         input,
-        Conv { outputs, kernel: 3, stride: 2, group: outputs, auto_pad, pads: vec![], bias: true },
+        Conv { outputs, kernel: 3, stride: 2, group: outputs, auto_pad, pads: vec![0; 4], bias: true },
     )
 }
 

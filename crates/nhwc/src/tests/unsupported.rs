@@ -52,7 +52,8 @@ fn other_operators_are_unsupported() {
 
 #[test]
 fn other_convolutions_are_unsupported() {
-    let cases: [(&str, fn(&mut Conv)); 8] = [
+    type Change = fn(&mut Conv);
+    let cases: [(&str, Change); 8] = [
         ("3x3 convolution from 8 to 8 channels in 1 groups", |conv| conv.group = 1),
         ("in 4 groups", |conv| conv.group = 4),
         ("from 8 to 16 channels in 8 groups", |conv| conv.outputs = 16),
@@ -70,7 +71,8 @@ fn other_convolutions_are_unsupported() {
         ("strides of 1 x 2", ints("strides", &[1, 2])),
         ("3 values", ints("strides", &[1, 1, 1])),
         ("kernel's shape", ints("kernel_shape", &[1, 3])),
-        ("auto_pad", text("auto_pad", "SOMEHOW")),
+        ("`auto_pad` is `SAME_LOWER`", text("auto_pad", "SAME_LOWER")),
+        ("both padding and `auto_pad`", text("auto_pad", "SAME_UPPER")),
         ("not an integer", float("group", 1.0)),
         ("`mystery` is unknown", int("mystery", 0)),
     ];

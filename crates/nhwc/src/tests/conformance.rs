@@ -111,6 +111,35 @@ fn the_built_in_network_agrees_with_rten_on_every_instruction_set() {
     assert_agree(BUILT_IN, 1, &[[32, 64], [64, 96]], &variants());
 }
 
+/// Written by `models/training/export.py`: a picture and the output of onnxruntime for it.
+#[derive(serde::Deserialize)]
+struct Check {
+    lightness: Vec<Vec<f32>>,
+    ab: Vec<f32>,
+}
+
+#[test]
+fn the_built_in_network_agrees_with_onnxruntime() {
+    let check: Check = serde_json::from_str(include_str!("../../../../models/colorizer.check.json")).unwrap();
+    let size = [check.lightness.len(), check.lightness[0].len()];
+    for variant in variants() {
+        let ours =
+            load(BUILT_IN, variant).run(&mut Scratch::default(), &check.lightness.concat(), size).unwrap();
+        assert_eq!(ours.values.len(), check.ab.len());
+        let worst = ours.values.iter().zip(&check.ab).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        println!("{variant:?}: {worst:.1e}");
+        assert!(worst < 1e-3, "off by {worst} in units of a* and b*");
+    }
+}
+
+#[test]
+fn a_run_takes_little_memory() {
+    let mut scratch = Scratch::default();
+    load(BUILT_IN, detected()).run(&mut scratch, &picture(1, [224, 320]), [224, 320]).unwrap();
+    println!("{} bytes", scratch.bytes());
+    assert!(scratch.bytes() < 10 << 20, "{} bytes", scratch.bytes());
+}
+
 #[test]
 fn version_1_agrees_with_rten_at_ten_sizes() {
     assert_agree(&build(&VERSION_1, true), 1, &SIZES, &[detected()]);

@@ -66,7 +66,7 @@ fn add(builder: &mut Builder, a: &Value, b: &Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_networks_agree_with_rten(seed: u64, length in 1usize..14, height in 1usize..30, width in 1usize..30) {

@@ -1,16 +1,17 @@
 //! Executes a [`Plan`] for one input.
 
-use std::ops::Range;
+mod bands;
+mod sources;
+
+use bands::Bands;
+use sources::{Local, Sources};
 
 use crate::graph::{Affine, Id, Window};
-use crate::kernels::{CopyPixels, Double, Finish, Gemm, Place, Softmax, Stem, Target, Term};
+use crate::kernels::{Place, Softmax, Stem, Target};
 use crate::plan::{Block, Head, Plan, Step, Sum, Work};
 use crate::scratch::Scratch;
 use crate::{Planes, RunError};
 
-/// Bytes of padded rows that a block expands at once. They are read by the depthwise convolution while they are still
-/// in the second-level cache.
-const BAND: usize = 384 * 1024;
 /// Pixels of a head that are computed at once.
 const HEAD_PIXELS: usize = 112;
 /// Bytes of a sum's output that are computed at once.
@@ -28,23 +29,6 @@ pub struct Run<'a> {
     size: Size,
     /// Height and width of the nodes computed so far.
     sizes: Vec<Size>,
-}
-
-/// Rows of a node that are not among the maps.
-#[derive(Clone, Copy)]
-struct Local<'a> {
-    id: Id,
-    data: &'a [f32],
-    first_row: usize,
-}
-
-/// What a sum reads.
-struct Sources<'a> {
-    plan: &'a Plan,
-    target: Target,
-    sizes: &'a [Size],
-    maps: &'a [Vec<f32>],
-    local: Option<Local<'a>>,
 }
 
 impl<'a> Run<'a> {
@@ -138,7 +122,7 @@ impl<'a> Run<'a> {
         let (top, bottom, rows) = window.along(height, true).ok_or(RunError::TooSmall)?;
         let (left, right, columns) = window.along(width, false).ok_or(RunError::TooSmall)?;
         let padded = [height + top + bottom, width + left + right];
-        let plane = padded[0] * padded[1];
+        let plane = floats(padded, self.plan.input_channels)? / self.plan.input_channels;
         let mut planes = std::mem::take(&mut self.scratch.padded);
         planes.clear();
         planes.resize(plane * self.plan.input_channels, 0.0);
@@ -209,12 +193,13 @@ impl<'a> Run<'a> {
         self.sizes[head.middle] = size;
         let [height, width] = self.sum_size(&head.mean)?;
         let mut map = self.memory(id, size, None)?;
-        let mut middle = std::mem::take(&mut self.scratch.middle);
-        let mut row = std::mem::take(&mut self.scratch.row);
         let (pitch, channels) = (self.plan.shape.pitch(head.channels), head.channels);
         let output_pitch = self.pitch(id);
         let band = (HEAD_PIXELS / width).max(1);
-        middle.resize(middle.len().max(band * width * pitch), 0.0);
+        let band_floats = floats([band, width], pitch)?;
+        let mut middle = std::mem::take(&mut self.scratch.middle);
+        let mut row = std::mem::take(&mut self.scratch.row);
+        middle.resize(middle.len().max(band_floats), 0.0);
         for first in (0..height).step_by(band) {
             let rows = first..(first + band).min(height);
             let pixels = &mut middle[..rows.len() * width * pitch];
@@ -267,140 +252,5 @@ fn same(mut sizes: impl Iterator<Item = Size>) -> Result<Size, RunError> {
     match sizes.find(|size| *size != first) {
         Some(other) => Err(RunError::Sizes { first, other }),
         None => Ok(first),
-    }
-}
-
-impl<'a> Sources<'a> {
-    fn rows(&self, id: Id, rows: &Range<usize>) -> &'a [f32] {
-        let length = self.sizes[id][1] * self.pitch(id);
-        match self.local {
-            Some(local) if local.id == id => {
-                &local.data[(rows.start - local.first_row) * length..(rows.end - local.first_row) * length]
-            }
-            _ => &self.maps[id][rows.start * length..rows.end * length],
-        }
-    }
-
-    fn pitch(&self, id: Id) -> usize {
-        self.plan.shape.pitch(self.plan.channels[id])
-    }
-
-    /// Computes rows of a sum. If `in_place` names one of its addends, `output` has that addend's values.
-    fn sum(
-        &self,
-        sum: &Sum,
-        rows: Range<usize>,
-        output: &mut [f32],
-        place: Place,
-        in_place: Option<Id>,
-        row: &mut Vec<f32>,
-    ) {
-        let pitch = sum.bias.len();
-        let mut add = in_place.is_some();
-        for addend in &sum.addends {
-            if addend.doubled {
-                let size = self.sizes[addend.input];
-                let (input, rows) = (self.rows(addend.input, &(0..size[0])), rows.clone());
-                self.target.run(Double { input, size, pitch, rows, output, place, add, row });
-            } else if in_place != Some(addend.input) {
-                let input = self.rows(addend.input, &rows);
-                self.target.run(CopyPixels { input, pitch, output, place, add });
-            }
-            add = true;
-        }
-        let (pixels, bias, clamp) = (rows.len() * place.width, &sum.bias[..], sum.clamp);
-        if sum.products.is_empty() {
-            if !clamp.is_none() || bias.iter().any(|bias| *bias != 0.0) {
-                self.target.run(Finish { pixels, bias, output, place, clamp });
-            }
-            return;
-        }
-        let terms: Vec<Term<'_>> = sum
-            .products
-            .iter()
-            .map(|product| Term {
-                input: self.rows(product.input, &rows),
-                pitch: self.pitch(product.input),
-                depth: self.plan.channels[product.input],
-                weights: &product.weights,
-            })
-            .collect();
-        let shape = self.plan.shape;
-        self.target.run(Gemm { terms: &terms, pixels, bias, output, place, add, clamp, shape });
-    }
-}
-
-/// The rows of a block that are computed at once, and the padded input rows that they need.
-struct Bands {
-    window: Window,
-    /// Height and width of the depthwise convolution's input and output.
-    input: Size,
-    size: Size,
-    /// Floats of a pixel of both.
-    pitch: usize,
-    top: usize,
-    left: usize,
-    padded_width: usize,
-    /// Output rows of a band.
-    rows: usize,
-    /// Padded rows for a band.
-    padded_rows: usize,
-    /// The first padded row in memory, and the row after the last one computed.
-    first: usize,
-    end: usize,
-}
-
-impl Bands {
-    fn new(block: &Block, input: Size) -> Result<Self, RunError> {
-        let (window, pitch) = (block.window, block.depthwise.pitch());
-        let (top, _, height) = window.along(input[0], true).ok_or(RunError::TooSmall)?;
-        let (left, right, width) = window.along(input[1], false).ok_or(RunError::TooSmall)?;
-        let padded_width = input[1] + left + right;
-        let fit = BAND / (floats([1, padded_width], pitch)? * size_of::<f32>());
-        let rows = (fit.saturating_sub(window.kernel) / window.stride + 1).min(height);
-        let padded_rows = (rows - 1) * window.stride + window.kernel;
-        let size = [height, width];
-        Ok(Self { window, input, size, pitch, top, left, padded_width, rows, padded_rows, first: 0, end: 0 })
-    }
-
-    /// Makes room for the padded rows. Their columns of padding are zero from here on.
-    fn clear(&self, padded: &mut Vec<f32>) {
-        let row = self.padded_width * self.pitch;
-        padded.resize(padded.len().max(self.padded_rows * row), 0.0);
-        for row in padded.chunks_exact_mut(row).take(self.padded_rows) {
-            row[..self.left * self.pitch].fill(0.0);
-            row[(self.left + self.input[1]) * self.pitch..].fill(0.0);
-        }
-    }
-
-    /// Computes the padded rows for these output rows, except those that the band before needed, too.
-    fn expand(
-        &mut self,
-        sources: &Sources<'_>,
-        sum: &Sum,
-        rows: &Range<usize>,
-        padded: &mut [f32],
-        memory: &mut Vec<f32>,
-    ) {
-        let length = self.padded_width * self.pitch;
-        let start = rows.start * self.window.stride;
-        let end = (rows.end - 1) * self.window.stride + self.window.kernel;
-        if start > self.first {
-            let kept = start.min(self.end)..self.end;
-            padded.copy_within((kept.start - self.first) * length..(kept.end - self.first) * length, 0);
-            self.first = start;
-        }
-        let made = self.end.max(start);
-        let inside = made.max(self.top)..end.min(self.top + self.input[0]);
-        for row in (made..end).filter(|row| !inside.contains(row)) {
-            padded[(row - self.first) * length..][..length].fill(0.0);
-        }
-        if !inside.is_empty() {
-            let at = (inside.start - self.first) * length + self.left * self.pitch;
-            let place = Place { width: self.input[1], row: length, pixel: self.pitch, start: at };
-            let input_rows = inside.start - self.top..inside.end - self.top;
-            sources.sum(sum, input_rows, padded, place, None, memory);
-        }
-        self.end = end;
     }
 }

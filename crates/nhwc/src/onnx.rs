@@ -1,7 +1,7 @@
 //! The parts of an ONNX file that this engine needs, borrowed from the file's bytes.
 //!
 //! `rten-onnx` can read the same files. It allocates by lengths from the file and recurses without a limit, so a
-//! damaged file may end the process; and it copies each weight. This reader has a third of its lines.
+//! damaged file may end the process; and it copies each weight.
 
 use rten_simd::f16;
 

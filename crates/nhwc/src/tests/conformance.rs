@@ -290,20 +290,3 @@ fn batch_normalization_agrees_after_every_kind_of_convolution() {
         builder.normalization(&x)
     });
 }
-
-/// Set `PIXCOLOR_ONNX` to a file to compare both engines on it.
-#[test]
-#[ignore = "needs a file"]
-fn a_file_agrees_with_rten() {
-    let file = std::fs::read(std::env::var("PIXCOLOR_ONNX").unwrap()).unwrap();
-    let network = Network::load(&file).unwrap_or_else(|unsupported| panic!("{unsupported}"));
-    let mut scratch = Scratch::default();
-    for size in SIZES {
-        let input = picture(network.input_channels(), size);
-        let theirs = rten(&file, &input, network.input_channels(), size).unwrap();
-        let ours = network.run(&mut scratch, &input, size).unwrap();
-        let far = ours.values.iter().zip(&theirs.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        println!("{size:?}: {far:.1e}");
-        super::assert_close(&ours, &theirs, "the file");
-    }
-}

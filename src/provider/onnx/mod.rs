@@ -5,16 +5,16 @@
 //! built-in model is compiled into the binary.
 
 mod contrast;
+mod engine;
 mod network;
 mod recipe;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cpu_time::ThreadTime;
-use rten::{Model, ThreadPool};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -23,7 +23,6 @@ use super::{
 };
 use crate::config::{Common, OnnxConfig};
 use crate::credit::{CallFacts, Price, Usage};
-use crate::photo::Chroma;
 use crate::queue::{Queue, QueueError};
 use crate::tasks;
 use network::{Network, NetworkError};
@@ -52,8 +51,6 @@ pub struct OnnxProvider {
     timeout: Duration,
     network: Arc<Network>,
     queue: Queue,
-    /// Unused pools of one thread each. There are as many pools as the queue has slots.
-    idle: Mutex<Vec<Arc<ThreadPool>>>,
 }
 
 impl OnnxProvider {
@@ -71,24 +68,23 @@ impl OnnxProvider {
             settings: digest,
         };
         let path = config.model.as_ref().map_or("(built in)".into(), |path| path.display().to_string());
-        let network = match &config.model {
-            None => Network::new(model, recipe),
+        let network = engine::load(model).map(|engine| Network::new(engine, recipe));
+        let network = network.and_then(|network| match &config.model {
+            None => Ok(network),
             // Only a trial run shows whether a custom network matches its recipe.
-            Some(_) => Network::new(model, recipe).and_then(|network| network.try_out().map(|()| network)),
-        };
-        let network = network.map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
+            Some(_) => network.try_out().map(|()| network).map_err(|NetworkError(reason)| reason),
+        });
+        let network = network.map_err(|reason| OnnxError::Model { path, reason })?;
         let threads = match config.threads {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             threads => threads,
         };
-        let pool = |_| Arc::new(ThreadPool::with_num_threads(1));
         Ok(Self {
             info,
             price: price.clone(),
             timeout: common.timeout,
             network: Arc::new(network),
             queue: Queue::new(u32::try_from(threads).unwrap_or(u32::MAX), config.queue),
-            idle: Mutex::new((0..threads).map(pool).collect()),
         })
     }
 
@@ -101,33 +97,19 @@ impl OnnxProvider {
         let stamps: Vec<_> = [&config.model, &recipe].into_iter().flatten().map(stamp).collect();
         format!("{common:?} {config:?} {price:?} {stamps:?}")
     }
-
-    fn take_pool(&self) -> Arc<ThreadPool> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // There are as many pools as slots. A pool is missing only after a call was dropped during its run.
-        idle.pop().unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)))
-    }
-
-    fn put_pool(&self, pool: Arc<ThreadPool>) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
-    }
 }
 
-/// The model, its recipe, and a SHA-256 of both for the provider identity.
-fn read(config: &OnnxConfig) -> Result<(Model, Recipe, String), OnnxError> {
+/// The model's file, its recipe, and a SHA-256 of both for the provider identity.
+fn read(config: &OnnxConfig) -> Result<(Cow<'static, [u8]>, Recipe, String), OnnxError> {
     let Some(path) = &config.model else {
         let recipe = Recipe::parse(BUILT_IN_RECIPE).map_err(OnnxError::BuiltInRecipe)?;
-        let model = Model::load_static_slice(BUILT_IN_MODEL)
-            .map_err(|error| OnnxError::Model { path: "(built in)".into(), reason: error.to_string() })?;
-        return Ok((model, recipe, digest(BUILT_IN_MODEL, BUILT_IN_RECIPE.as_bytes())));
+        return Ok((BUILT_IN_MODEL.into(), recipe, digest(BUILT_IN_MODEL, BUILT_IN_RECIPE.as_bytes())));
     };
     let beside = config.recipe.clone().unwrap_or_else(|| path.with_extension("toml"));
     let recipe = Recipe::read(&beside)?;
-    let bytes = std::fs::read(path).map_err(|source| OnnxError::Unreadable { path: path.clone(), source })?;
-    let digest = digest(&bytes, recipe.identity().as_bytes());
-    let model = Model::load(bytes)
-        .map_err(|error| OnnxError::Model { path: path.display().to_string(), reason: error.to_string() })?;
-    Ok((model, recipe, digest))
+    let model = std::fs::read(path).map_err(|source| OnnxError::Unreadable { path: path.clone(), source })?;
+    let digest = digest(&model, recipe.identity().as_bytes());
+    Ok((model.into(), recipe, digest))
 }
 
 fn digest(model: &[u8], recipe: &[u8]) -> String {
@@ -173,22 +155,18 @@ impl Provider for OnnxProvider {
             sent_pixels: u64::from(call.gray.width) * u64::from(call.gray.height),
             timeout: self.timeout,
         };
-        let (network, pool, trace) = (self.network.clone(), self.take_pool(), trace.clone());
+        let (network, trace) = (self.network.clone(), trace.clone());
         let run = tasks::spawn_blocking(move || {
-            let ran = pool.run(|| {
-                let start = ThreadTime::now();
-                network.color(&call.gray, &pool).map(|chroma| (chroma, start.elapsed()))
-            });
+            let colored = network.color(&call.gray);
             // The slot is freed only here, because a dropped call still occupies its thread.
             drop(slot);
-            (ran, pool)
+            colored
         });
-        let (ran, pool): (Result<(Chroma, _), NetworkError>, _) = run
+        let colored = run
             .await
             .map_err(|_| ProviderError::new(FailureKind::Failed, "the network stopped unexpectedly"))?;
-        self.put_pool(pool);
         let (chroma, cpu) =
-            ran.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;
+            colored.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;
         trace.report(Step::Reply, || {
             let (width, height, seconds) = (chroma.width, chroma.height, cpu.as_secs_f64());
             format!("colour of {width} x {height} pixels, {seconds:.3} s of processor time")

@@ -1,16 +1,18 @@
 //! Runs a network on a grey picture and returns chroma, as its recipe says. Synchronous, on one thread.
 
-use rten::{Model, RunOptions, ThreadPool, Value};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use rten_tensor::NdTensorView;
 use rten_tensor::prelude::*;
-use rten_tensor::{NdTensor, NdTensorView};
-use std::sync::Arc;
 
 use super::contrast::stretched;
+use super::engine::{Engine, Planes};
 use super::recipe::{BinValues, NetworkInput, NetworkOutput, Recipe, Take};
 use crate::photo::{Chroma, Gray, Rgb};
 
 pub struct Network {
-    model: Model,
+    engine: Box<dyn Engine>,
     recipe: Recipe,
 }
 
@@ -19,66 +21,56 @@ pub struct Network {
 pub struct NetworkError(pub String);
 
 impl Network {
-    /// The model must have one input and one output.
-    pub fn new(model: Model, recipe: Recipe) -> Result<Self, NetworkError> {
-        let (inputs, outputs) = (model.input_ids().len(), model.output_ids().len());
-        if inputs != 1 || outputs != 1 {
-            return Err(NetworkError(format!(
-                "the network has {inputs} inputs and {outputs} outputs; a colouriser has one of each"
-            )));
-        }
-        Ok(Self { model, recipe })
+    pub fn new(engine: Box<dyn Engine>, recipe: Recipe) -> Self {
+        Self { engine, recipe }
     }
 
     /// Colours a small flat picture to check that the network runs.
     pub fn try_out(&self) -> Result<(), NetworkError> {
         let gray = Gray { width: 8, height: 8, luma: vec![u16::MAX / 2; 64] };
-        self.color(&gray, &Arc::new(ThreadPool::with_num_threads(1))).map(drop)
+        self.color(&gray).map(drop)
     }
 
-    pub fn color(&self, gray: &Gray, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
+    /// The chroma, and the processor time that it took.
+    pub fn color(&self, gray: &Gray) -> Result<(Chroma, Duration), NetworkError> {
+        let start = ThreadTime::now();
         let (width, height) = self.recipe.input.dimensions(gray.width, gray.height);
         let seen = gray.resize(width, height);
         let seen = match self.recipe.input.contrast {
             Some(span) => stretched(seen, span),
             None => seen,
         };
-        let input = tensor(&self.recipe.input, &seen);
-        let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        let value = self
-            .model
-            .run_one(input.view().into(), Some(options))
+        let (planes, elsewhere) = self
+            .engine
+            .run(input(&self.recipe.input, &seen))
             .map_err(|error| NetworkError(format!("the network failed: {error}")))?;
-        chroma(&self.recipe.output, value)
+        let chroma = chroma(&self.recipe.output, planes)?;
+        Ok((chroma, start.elapsed() + elsewhere))
     }
 }
 
-fn tensor(input: &NetworkInput, gray: &Gray) -> NdTensor<f32, 4> {
+fn input(input: &NetworkInput, gray: &Gray) -> Planes {
     let values: Vec<f32> = match input.take {
         Take::LabL => gray.luma.iter().map(|&luma| f32::from(luma) * (100.0 / 65_535.0)).collect(),
         Take::Gray => gray.to_srgb8().iter().map(|&level| f32::from(level) / 255.0).collect(),
     };
     let plane: Vec<f32> = values.iter().map(|value| (value - input.mean) / input.scale).collect();
-    let shape = [1, input.channels, gray.height as usize, gray.width as usize];
-    NdTensor::from_data(shape, plane.repeat(input.channels))
+    let (height, width) = (gray.height as usize, gray.width as usize);
+    Planes { channels: input.channels, height, width, values: plane.repeat(input.channels) }
 }
 
-fn chroma(output: &NetworkOutput, value: Value) -> Result<Chroma, NetworkError> {
+fn chroma(output: &NetworkOutput, planes: Planes) -> Result<Chroma, NetworkError> {
     let wrong =
         |what: String| NetworkError(format!("the network returned {what}, which does not match its recipe"));
-    let tensor: NdTensor<f32, 4> = value
-        .try_into()
-        .map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
-    let [batch, planes, height, width] = tensor.shape();
+    let Planes { channels, height, width, values: data } = planes;
     let expected = match output {
         NetworkOutput::Ab { .. } => 2,
         NetworkOutput::Rgb { .. } => 3,
         NetworkOutput::Bins { centers, .. } => centers.len(),
     };
-    if batch != 1 || planes != expected || width == 0 || height == 0 {
-        return Err(wrong(format!("a tensor of {batch} x {planes} x {height} x {width}")));
+    if channels != expected || width == 0 || height == 0 {
+        return Err(wrong(format!("a tensor of 1 x {channels} x {height} x {width}")));
     }
-    let data = tensor.to_vec();
     if data.iter().any(|value| !value.is_finite()) {
         return Err(wrong("values that are not finite numbers".into()));
     }
@@ -95,7 +87,7 @@ fn chroma(output: &NetworkOutput, value: Value) -> Result<Chroma, NetworkError> 
             Rgb { width, height, pixels }.chroma()
         }
         NetworkOutput::Bins { values, temperature, centers } => {
-            let view = NdTensorView::from_data([planes, size], &data[..]);
+            let view = NdTensorView::from_data([channels, size], &data[..]);
             let (a, b) = annealed_mean(view, *values, *temperature, centers);
             Chroma::new(width, height, a, b)
         }
@@ -146,27 +138,5 @@ mod tests {
         let view = NdTensorView::from_data([2, 1], &logits[..]);
         let (a, b) = annealed_mean(view, BinValues::Logits, 1.0, &centers);
         assert!((a[0] - 75.0).abs() < 1e-3 && (b[0] + 20.0).abs() < 1e-3);
-    }
-
-    /// Written by `models/training/export.py`: a picture and the output of onnxruntime for it.
-    #[derive(serde::Deserialize)]
-    struct Check {
-        lightness: Vec<Vec<f32>>,
-        ab: Vec<f32>,
-    }
-
-    #[test]
-    fn the_built_in_network_matches_onnxruntime() {
-        let check: Check =
-            serde_json::from_str(include_str!("../../../models/colorizer.check.json")).unwrap();
-        let shape = [1, 1, check.lightness.len(), check.lightness[0].len()];
-        let input = NdTensor::from_data(shape, check.lightness.concat());
-        let model = Model::load_static_slice(super::super::BUILT_IN_MODEL).unwrap();
-        let output: NdTensor<f32, 4> = model.run_one(input.view().into(), None).unwrap().try_into().unwrap();
-        let output = output.to_vec();
-        assert_eq!(output.len(), check.ab.len());
-        let far = output.iter().zip(&check.ab).map(|(ours, theirs)| (ours - theirs).abs());
-        let worst = far.fold(0.0, f32::max);
-        assert!(worst < 1e-3, "off by {worst} in units of a* and b*");
     }
 }

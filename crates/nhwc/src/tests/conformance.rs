@@ -1,9 +1,9 @@
 //! Both engines agree on the built-in network, on version 1 of it, and on networks of other widths.
 
 use super::builder::{Builder, Conv, Value};
-use super::{BUILT_IN, assert_agree, load, picture, rten, variants};
+use super::{BUILT_IN, assert_agree, load, picture, variants};
 use crate::kernels::{Shape, Target};
-use crate::{Network, RunError, Scratch};
+use crate::{RunError, Scratch};
 
 const SIZES: [[usize; 2]; 10] = [
     [32, 32],

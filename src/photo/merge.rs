@@ -2,6 +2,7 @@
 
 use super::guided::{Guide, GuideRow};
 use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab};
+use super::simd::vectorized;
 use super::{Chroma, Photo, PhotoError, gamut};
 
 /// Pixels per block: their values fit into the fastest processor cache.
@@ -10,7 +11,7 @@ const BLOCK: usize = 256;
 /// Computes rows of a merged picture when an encoder asks for them.
 pub(super) struct Merge<'a> {
     photo: &'a Photo,
-    guide: Guide,
+    guide: Guide<'a>,
     row: GuideRow,
     block: LabBlock,
 }
@@ -23,7 +24,7 @@ struct LabBlock {
 }
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(photo: &'a Photo, chroma: &Chroma) -> Result<Self, PhotoError> {
+    pub(super) fn new(photo: &'a Photo, chroma: &'a Chroma) -> Result<Self, PhotoError> {
         let guide = Guide::new(&photo.gray, chroma)?;
         let row = guide.rows(photo.width() as usize);
         let block = LabBlock { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
@@ -32,21 +33,24 @@ impl<'a> Merge<'a> {
 
     /// Writes row `y` as 8-bit sRGB.
     pub(super) fn row(&mut self, y: usize, out: &mut [u8]) {
-        self.guide.go_to(y, self.photo.height() as usize, &mut self.row);
-        let width = self.photo.width() as usize;
-        let luma = &self.photo.gray.luma[y * width..][..width];
-        let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
-        for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
-            let LabBlock { l, a, b } = &mut self.block;
-            l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
-            self.row.chroma(i * BLOCK, &l[..luma.len()], a, b);
-            self.block.write(pixels);
-        }
+        vectorized(|| {
+            self.guide.go_to(y, self.photo.height() as usize, &mut self.row);
+            let width = self.photo.width() as usize;
+            let luma = &self.photo.gray.luma[y * width..][..width];
+            let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
+            for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
+                let LabBlock { l, a, b } = &mut self.block;
+                l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
+                self.row.chroma(i * BLOCK, luma.len(), l, [a, b]);
+                self.block.write(pixels);
+            }
+        });
     }
 }
 
 impl LabBlock {
     /// Writes the first `out.len()` pixels as 8-bit sRGB.
+    #[inline(always)]
     fn write(&self, out: &mut [[u8; 3]]) {
         let (mut light, shown) = self.light();
         self.keep_within_gamut(&shown[..out.len()], &mut light);
@@ -57,7 +61,8 @@ impl LabBlock {
         }
     }
 
-    /// Linear light for [`Encode::code_of`], and which of the pixels sRGB can show.
+    /// Returns linear light for [`Encode::code_of`], and for each pixel whether sRGB can show it.
+    #[inline(always)]
     fn light(&self) -> ([[u32; BLOCK]; 3], [bool; BLOCK]) {
         // Channel by channel, so that the compiler vectorises.
         let mut light = [[0; BLOCK]; 3];

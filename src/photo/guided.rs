@@ -69,7 +69,10 @@ impl GuideRow {
         for (kind, mixed) in mixed.iter_mut().enumerate() {
             let at = kind * width + first;
             let values = upper[at..at + count].iter().zip(&lower[at..at + count]);
-            mixed.iter_mut().zip(values).for_each(|(mixed, (&one, &other))| *mixed = one + share * (other - one));
+            mixed
+                .iter_mut()
+                .zip(values)
+                .for_each(|(mixed, (&one, &other))| *mixed = one + share * (other - one));
         }
         for (out, i) in [a, b].into_iter().zip([0, 1]) {
             let [slope, offset, low, high] =

@@ -7,6 +7,8 @@
 
 use std::sync::LazyLock;
 
+use super::simd::vectorized;
+
 /// Linear sRGB to X/Xn, Y/Yn, Z/Zn.
 const TO_XYZ: [[f32; 3]; 3] = [
     [0.433_949_98, 0.376_209_75, 0.189_840_27],
@@ -96,7 +98,10 @@ pub(super) fn luma_of_row<T: Copy + Into<usize>>(row: &[[T; 3]], light: &[f32], 
         for (y, &[r, g, b]) in ys.iter_mut().zip(pixels) {
             *y = wr * light[r.into()] + wg * light[g.into()] + wb * light[b.into()];
         }
-        out.iter_mut().zip(ys).for_each(|(luma, y)| *luma = luma_of_y(y));
+        vectorized(
+            #[inline(always)]
+            || out.iter_mut().zip(ys).for_each(|(luma, y)| *luma = luma_of_y(y)),
+        );
     }
 }
 
@@ -108,6 +113,7 @@ fn nearest(value: f32) -> u32 {
 }
 
 /// L\*, a\*, b\* of linear sRGB.
+#[inline(always)]
 pub(super) fn lab_of_linear([r, g, b]: [f32; 3]) -> [f32; 3] {
     let [x, y, z] = TO_XYZ.map(|[wr, wg, wb]| f(wr * r + wg * g + wb * b));
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]

@@ -33,18 +33,21 @@ impl<'a> Merge<'a> {
 
     /// Writes row `y` as 8-bit sRGB.
     pub(super) fn row(&mut self, y: usize, out: &mut [u8]) {
-        vectorized(|| {
-            self.guide.go_to(y, self.photo.height() as usize, &mut self.row);
-            let width = self.photo.width() as usize;
-            let luma = &self.photo.gray.luma[y * width..][..width];
-            let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
-            for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
-                let LabBlock { l, a, b } = &mut self.block;
-                l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
-                self.row.chroma(i * BLOCK, luma.len(), l, [a, b]);
-                self.block.write(pixels);
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                self.guide.go_to(y, self.photo.height() as usize, &mut self.row);
+                let width = self.photo.width() as usize;
+                let luma = &self.photo.gray.luma[y * width..][..width];
+                let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
+                for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
+                    let LabBlock { l, a, b } = &mut self.block;
+                    l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
+                    self.row.chroma(i * BLOCK, luma.len(), l, [a, b]);
+                    self.block.write(pixels);
+                }
+            },
+        );
     }
 }
 

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use super::gray::fit;
 use super::lab::CODES_PER_L;
+use super::simd::transposed;
 use super::{Chroma, Gray, PhotoError, resample};
 
 /// Variance of L\* below which luminance says little about chroma; film grain has 1 to 25.
@@ -33,7 +34,8 @@ const CHUNK: usize = 256;
 
 /// The state for computing rows of a picture from the top.
 pub(super) struct GuideRow {
-    /// For each column of the picture the cell to its left, and the weight of the next cell.
+    /// For each column of the picture the cell to its left, and the weight of the next cell. Rounded up to eight
+    /// columns.
     columns: Vec<(u32, f32)>,
     /// The rows of cells above and below the current row of the picture, at the picture's width. The row with number
     /// `n` is at `n % 2`.
@@ -41,14 +43,14 @@ pub(super) struct GuideRow {
     /// The place of the current row of the picture: the numbers of both rows, and the weight of the second.
     place: (usize, usize, f32),
     /// A row of cells at the width of the grid.
-    cells: Vec<f32>,
+    cells: Vec<[f32; VALUES]>,
 }
 
-/// A row of cells, interpolated to the picture's width: all columns' values of one kind after another.
+/// A row of cells, interpolated to the picture's width: one list for each kind of value.
 struct WideRow {
     /// Its number, once it is computed.
     number: Option<usize>,
-    values: Vec<f32>,
+    values: [Vec<f32>; VALUES],
 }
 
 impl GuideRow {
@@ -62,13 +64,11 @@ impl GuideRow {
         [a, b]: [&mut [f32; N]; 2],
     ) {
         let (upper, lower, share) = self.place;
-        let width = self.columns.len();
         let (upper, lower) = (&self.rows[upper % 2].values, &self.rows[lower % 2].values);
         // Kind by kind, so that the compiler vectorises.
         let mut mixed = [[0.0_f32; N]; VALUES];
-        for (kind, mixed) in mixed.iter_mut().enumerate() {
-            let at = kind * width + first;
-            let values = upper[at..at + count].iter().zip(&lower[at..at + count]);
+        for ((upper, lower), mixed) in upper.iter().zip(lower).zip(&mut mixed) {
+            let values = upper[first..first + count].iter().zip(&lower[first..first + count]);
             mixed
                 .iter_mut()
                 .zip(values)
@@ -122,9 +122,11 @@ impl<'a> Guide<'a> {
     /// The state for rows of `width` pixels.
     pub(super) fn rows(&self, width: usize) -> GuideRow {
         let column = |x| between(x, width, self.width);
-        let columns = (0..width).map(column).map(|(first, _, share)| (first as u32, share)).collect();
-        let rows = [(); 2].map(|()| WideRow { number: None, values: vec![0.0; VALUES * width] });
-        GuideRow { columns, rows, place: (0, 0, 0.0), cells: vec![0.0; VALUES * self.width] }
+        let columns = (0..width.next_multiple_of(8)).map(column);
+        let columns: Vec<_> = columns.map(|(first, _, share)| (first as u32, share)).collect();
+        let wide = || std::array::from_fn(|_| vec![0.0; columns.len()]);
+        let rows = [(); 2].map(|()| WideRow { number: None, values: wide() });
+        GuideRow { rows, columns, place: (0, 0, 0.0), cells: vec![[0.0; VALUES]; self.width] }
     }
 
     /// Prepares row `y` of `height` rows of the picture.
@@ -136,35 +138,39 @@ impl<'a> Guide<'a> {
             if wide.number != Some(number) {
                 wide.number = Some(number);
                 self.fit_row(number, &mut row.cells);
-                self.widen(&row.cells, &row.columns, &mut wide.values);
+                Self::widen(&row.cells, &row.columns, wide);
             }
         }
     }
 
     /// Interpolates a row of cells to the picture's width.
     #[inline(always)]
-    fn widen(&self, cells: &[f32], columns: &[(u32, f32)], wide: &mut [f32]) {
-        for (cells, wide) in cells.chunks_exact(self.width).zip(wide.chunks_exact_mut(columns.len())) {
-            let last = cells.len() - 1;
-            for (wide, &(column, share)) in wide.iter_mut().zip(columns) {
+    fn widen(cells: &[[f32; VALUES]], columns: &[(u32, f32)], wide: &mut WideRow) {
+        let last = cells.len() - 1;
+        for (x, eight) in columns.as_chunks::<8>().0.iter().enumerate() {
+            let pixels = eight.map(|(column, share)| {
                 let column = (column as usize).min(last);
-                let (one, next) = (cells[column], cells[(column + 1).min(last)]);
-                *wide = one + share * (next - one);
+                let (one, next) = (&cells[column], &cells[(column + 1).min(last)]);
+                std::array::from_fn(|kind| one[kind] + share * (next[kind] - one[kind]))
+            });
+            for (values, eight) in wide.values.iter_mut().zip(transposed(&pixels)) {
+                values[x * 8..x * 8 + 8].copy_from_slice(&eight);
             }
         }
     }
 
     /// Fits the linear functions of row `y` of the grid, each in the window of the cell and its neighbours.
     #[inline(always)]
-    fn fit_row(&self, y: usize, cells: &mut [f32]) {
+    fn fit_row(&self, y: usize, cells: &mut [[f32; VALUES]]) {
         for first in (0..self.width).step_by(CHUNK) {
             let count = CHUNK.min(self.width - first);
             let columns = self.columns(y, first, count);
             let own = self.lab.each_ref().map(|plane| &plane[y * self.width + first..][..count]);
             let mut fitted = [[0.0; CHUNK]; VALUES];
             columns.fit(own, &mut fitted);
-            for (values, fitted) in cells.chunks_exact_mut(self.width).zip(fitted) {
-                values[first..first + count].copy_from_slice(&fitted[..count]);
+            for (x, cells) in cells[first..first + count].chunks_mut(8).enumerate() {
+                let eight = fitted.each_ref().map(|values| std::array::from_fn(|i| values[x * 8 + i]));
+                cells.copy_from_slice(&transposed(&eight)[..cells.len()]);
             }
         }
     }
@@ -237,15 +243,18 @@ impl WindowColumns {
     /// Fits the functions of the cells with these L\*, a\* and b\*.
     #[inline(always)]
     fn fit(&self, [own_l, own_a, own_b]: [&[f32]; 3], fitted: &mut [[f32; CHUNK]; VALUES]) {
-        let window = |sums: &[f32; CHUNK + 2]| -> [f32; CHUNK] {
-            std::array::from_fn(|x| sums[x] + sums[x + 1] + sums[x + 2])
-        };
-        let [n, l, l_l, a, b, l_a, l_b] = self.sums.each_ref().map(window);
+        let mut windows = [[0.0; CHUNK]; 7];
+        for (window, sums) in windows.iter_mut().zip(&self.sums) {
+            for (x, sum) in window.iter_mut().enumerate() {
+                *sum = sums[x] + sums[x + 1] + sums[x + 2];
+            }
+        }
+        let [n, l, l_l, a, b, l_a, l_b] = &windows;
         for x in 0..own_l.len() {
             let share = 1.0 / n[x];
             let mean = l[x] * share;
-            let weight = 1.0 / (larger(l_l[x] * share - mean * mean, 0.0) + EPSILON);
-            let slopes = [l_a[x] - mean * a[x], l_b[x] - mean * b[x]].map(|sum| sum * share * weight);
+            let weight = share / (larger(l_l[x] * share - mean * mean, 0.0) + EPSILON);
+            let slopes = [(l_a[x] - mean * a[x]) * weight, (l_b[x] - mean * b[x]) * weight];
             // With these offsets, which include the residual, a function gives the cell's own chroma exactly.
             let offsets = [own_a[x] - slopes[0] * own_l[x], own_b[x] - slopes[1] * own_l[x]];
             for i in 0..2 {
@@ -254,9 +263,11 @@ impl WindowColumns {
             }
         }
         for i in 0..2 {
-            let (low, high) = (&self.low[i], &self.high[i]);
-            fitted[LOWEST[i]] = std::array::from_fn(|x| smaller(smaller(low[x], low[x + 1]), low[x + 2]));
-            fitted[HIGHEST[i]] = std::array::from_fn(|x| larger(larger(high[x], high[x + 1]), high[x + 2]));
+            for x in 0..CHUNK {
+                let (low, high) = (&self.low[i][x..x + 3], &self.high[i][x..x + 3]);
+                fitted[LOWEST[i]][x] = smaller(smaller(low[0], low[1]), low[2]);
+                fitted[HIGHEST[i]][x] = larger(larger(high[0], high[1]), high[2]);
+            }
         }
     }
 }

@@ -23,3 +23,36 @@ impl<T, F: FnOnce() -> T> SimdOp for Work<F> {
         (self.0)()
     }
 }
+
+/// Eight rows of eight numbers.
+pub(super) type Eight = [[f32; 8]; 8];
+
+/// Exchanges rows and columns.
+#[inline(always)]
+pub(super) fn transposed(rows: &Eight) -> Eight {
+    // Each round interleaves the rows i and i + 4, for which there are vector instructions.
+    #[inline(always)]
+    fn round(rows: &Eight) -> Eight {
+        let mut out = [[0.0; 8]; 8];
+        for i in 0..4 {
+            let [one, other] = [&rows[i], &rows[i + 4]];
+            out[2 * i] = std::array::from_fn(|j| if j % 2 == 0 { one[j / 2] } else { other[j / 2] });
+            out[2 * i + 1] =
+                std::array::from_fn(|j| if j % 2 == 0 { one[4 + j / 2] } else { other[4 + j / 2] });
+        }
+        out
+    }
+    round(&round(&round(rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let rows: Eight = std::array::from_fn(|y| std::array::from_fn(|x| (10 * y + x) as f32));
+        let columns: Eight = std::array::from_fn(|y| std::array::from_fn(|x| (10 * x + y) as f32));
+        assert_eq!(transposed(&rows), columns);
+    }
+}

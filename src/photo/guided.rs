@@ -263,10 +263,13 @@ impl WindowColumns {
             }
         }
         for i in 0..2 {
-            for x in 0..CHUNK {
-                let (low, high) = (&self.low[i][x..x + 3], &self.high[i][x..x + 3]);
-                fitted[LOWEST[i]][x] = smaller(smaller(low[0], low[1]), low[2]);
-                fitted[HIGHEST[i]][x] = larger(larger(high[0], high[1]), high[2]);
+            for (lowest, low) in fitted[LOWEST[i]].iter_mut().zip(self.low[i].array_windows()) {
+                let [a, b, c] = low;
+                *lowest = smaller(smaller(*a, *b), *c);
+            }
+            for (highest, high) in fitted[HIGHEST[i]].iter_mut().zip(self.high[i].array_windows()) {
+                let [a, b, c] = high;
+                *highest = larger(larger(*a, *b), *c);
             }
         }
     }

@@ -216,6 +216,7 @@ fn request(bytes: &[u8]) -> ColorizeRequest {
         format: None,
         client: Client { address: None, key: None },
         reuse: Reuse::default(),
+        received: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         connection: None,

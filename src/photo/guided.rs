@@ -281,22 +281,36 @@ mod tests {
 
     /// Full-size a\* with the guide, or by bilinear interpolation.
     fn upsampled(gray: &Gray, chroma: &Chroma, guided: bool) -> Vec<f32> {
-        let mut guide = Guide::new(gray, chroma).unwrap();
-        if !guided {
-            for (cell, &a) in guide.cells.iter_mut().zip(&chroma.a) {
-                *cell = [0.0, 0.0, a, 0.0, a, 0.0, a, 0.0];
-            }
-        }
+        if guided { with_guide(gray, chroma) } else { bilinear(gray, chroma) }
+    }
+
+    fn with_guide(gray: &Gray, chroma: &Chroma) -> Vec<f32> {
+        let guide = Guide::new(gray, chroma).unwrap();
         let width = gray.width as usize;
         let (mut row, mut out) = (guide.rows(width), Vec::new());
         for (y, luma) in gray.luma.chunks_exact(width).enumerate() {
             guide.go_to(y, gray.height as usize, &mut row);
-            let l: Vec<f32> = luma.iter().map(|&code| f32::from(code) / CODES_PER_L).collect();
-            let (mut a, mut b) = (vec![0.0; width], vec![0.0; width]);
-            row.chroma(0, &l, &mut a, &mut b);
-            out.extend(a);
+            for (i, luma) in luma.chunks(64).enumerate() {
+                let (mut l, mut a, mut b) = ([0.0; 64], [0.0; 64], [0.0; 64]);
+                l.iter_mut().zip(luma).for_each(|(l, &code)| *l = f32::from(code) / CODES_PER_L);
+                row.chroma(i * 64, luma.len(), &l, [&mut a, &mut b]);
+                out.extend(&a[..luma.len()]);
+            }
         }
         out
+    }
+
+    fn bilinear(gray: &Gray, chroma: &Chroma) -> Vec<f32> {
+        let [width, height, across, down] =
+            [gray.width, gray.height, chroma.width, chroma.height].map(|side| side as usize);
+        let pixel = |i: usize| {
+            let (top, bottom, y_share) = between(i / width, height, down);
+            let (left, right, x_share) = between(i % width, width, across);
+            let mix = |one: f32, other: f32, share: f32| one + share * (other - one);
+            let row = |y: usize| mix(chroma.a[y * across + left], chroma.a[y * across + right], x_share);
+            mix(row(top), row(bottom), y_share)
+        };
+        (0..width * height).map(pixel).collect()
     }
 
     /// Two colours on both sides of a slanted hard edge, and their chroma reduced by `scale`.

@@ -23,6 +23,7 @@ mod orient;
 mod panics;
 mod resample;
 mod rgb;
+mod rows;
 mod simd;
 
 use std::fmt;

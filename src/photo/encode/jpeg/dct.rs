@@ -88,18 +88,14 @@ impl Quantization {
     #[inline(always)]
     pub(super) fn coefficients(&self, samples: &Block) -> Coefficients {
         let transformed = transform(&transposed(&transform(samples)));
-        let mut rounded = [0; 64];
+        let mut rounded = [0_i16; 64];
         let rows = transformed.iter().zip(&self.factors).zip(rounded.as_chunks_mut::<8>().0);
         for ((values, factors), rounded) in rows {
             for i in 0..8 {
                 rounded[i] = (values[i] * factors[i] + ROUND).to_bits() as i16;
             }
         }
-        let mut coefficients = [0; 64];
-        for (coefficient, place) in coefficients.iter_mut().zip(ZIGZAG_SWAPPED) {
-            *coefficient = rounded[usize::from(place)];
-        }
-        coefficients
+        array::from_fn(|i| rounded[usize::from(ZIGZAG_SWAPPED[i])])
     }
 }
 

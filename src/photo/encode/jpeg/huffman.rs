@@ -164,7 +164,7 @@ impl BitWriter {
         if self.room.len() < self.length + BLOCK_BYTES {
             self.room.resize(2 * self.length + BLOCK_BYTES, 0);
         }
-        let room = &mut self.room[self.length..][..BLOCK_BYTES];
+        let room = &mut self.room[self.length..][..BLOCK_BYTES].as_chunks_mut().0[0];
         let mut writer = BlockWriter { room, length: 0, pending: self.pending };
         writer.write(block, prediction, codes);
         self.length += writer.length;
@@ -195,8 +195,7 @@ impl BitWriter {
 
 /// Writes one block. Its state fits into registers.
 struct BlockWriter<'a> {
-    /// [`BLOCK_BYTES`] bytes.
-    room: &'a mut [u8],
+    room: &'a mut [u8; BLOCK_BYTES],
     length: usize,
     pending: Pending,
 }
@@ -237,7 +236,7 @@ impl BlockWriter<'_> {
         let Pending { bits: pending, count: before } = self.pending;
         let (bits, count) = (pending << count | bits, before + count);
         let word = bits.wrapping_shl(64_u32.wrapping_sub(count)).to_be_bytes();
-        self.room[self.length..][..8].copy_from_slice(&word);
+        self.room[self.length..self.length + 8].copy_from_slice(&word);
         self.length += (count / 8) as usize;
         self.pending = Pending { bits, count: count % 8 };
     }

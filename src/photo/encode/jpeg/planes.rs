@@ -123,7 +123,7 @@ impl Planes {
                 gray[..width].copy_from_slice(&self.row);
                 repeat_last(gray, width);
             }
-            _ => vectorized(|| split(&self.row, &mut self.channels[i])),
+            _ => vectorized(#[inline(always)] || split(&self.row, &mut self.channels[i])),
         }
     }
 
@@ -131,7 +131,7 @@ impl Planes {
     fn convert(&mut self, y: usize) {
         let [luma, blue, red] = &mut self.planes[..] else { return };
         let half = self.layout.sampling == Sampling::Half;
-        vectorized(|| {
+        vectorized(#[inline(always)] || {
             let [upper, lower] = &self.channels;
             write_luma(luma.row(y), upper);
             if half {

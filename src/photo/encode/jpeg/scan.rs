@@ -15,7 +15,7 @@ pub(super) struct ScanWriter {
 
 impl ScanWriter {
     pub(super) fn write_mcus(&mut self, jpeg: &Jpeg<'_>, planes: &Planes) {
-        vectorized(|| {
+        vectorized(#[inline(always)] || {
             for mcu in 0..jpeg.layout.mcus() {
                 for (component, (plane, prediction)) in planes.iter().zip(&mut self.predictions).enumerate() {
                     let kind = component.min(1);

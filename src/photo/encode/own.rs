@@ -25,10 +25,12 @@ impl RowSource for ProviderRows<'_> {
         let samples = self.rgb.width as usize * 3;
         let pixels = &self.rgb.pixels;
         Box::new(move |y, out| {
-            let add = |source: usize, weight: f32, sum: &mut [f32]| {
-                resample::add(&pixels[source * samples..][..samples], weight, sum);
-            };
-            resample.row(y, add, &mut row);
+            resample.row(
+                y,
+                #[inline(always)]
+                |source, weight, sum| resample::add(&pixels[source * samples..][..samples], weight, sum),
+                &mut row,
+            );
             out.iter_mut().zip(&row).for_each(|(code, value)| *code = (value + 0.5) as u8);
         })
     }

@@ -7,8 +7,7 @@
 use std::array;
 use std::f32::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 
-/// A number for each place of a block; rows of eight.
-pub(super) type Block = [[f32; 8]; 8];
+use crate::photo::simd::{Eight, transposed};
 
 /// Quantised coefficients in zigzag order. Samples are at least -128 and at most 127, so the first coefficient, DC, is
 /// from -1024 to 1016, and the magnitude of all others is at most 1020.
@@ -66,7 +65,7 @@ pub(super) struct Quantization {
     /// In zigzag order, as the file has them.
     pub(super) divisors: [u8; 64],
     /// What the transform's results are multiplied by; rows and columns are swapped.
-    factors: Block,
+    factors: Eight,
 }
 
 impl Quantization {
@@ -86,7 +85,7 @@ impl Quantization {
 
     /// Transforms and quantises samples around zero.
     #[inline(always)]
-    pub(super) fn coefficients(&self, samples: &Block) -> Coefficients {
+    pub(super) fn coefficients(&self, samples: &Eight) -> Coefficients {
         let transformed = transform(&transposed(&transform(samples)));
         let mut rounded = [0_i16; 64];
         let rows = transformed.iter().zip(&self.factors).zip(rounded.as_chunks_mut::<8>().0);
@@ -101,7 +100,7 @@ impl Quantization {
 
 /// Transforms each column.
 #[inline(always)]
-fn transform(rows: &Block) -> Block {
+fn transform(rows: &Eight) -> Eight {
     const COS_6: f32 = 0.382_683_43; // cos(6 pi / 16)
     const COS_2_LESS: f32 = 0.541_196_1; // cos(2 pi / 16) - cos(6 pi / 16)
     const COS_2_MORE: f32 = 1.306_563; // cos(2 pi / 16) + cos(6 pi / 16)
@@ -134,29 +133,12 @@ fn transform(rows: &Block) -> Block {
     out
 }
 
-/// Swaps rows and columns: interleaving rows `i` and `i + 4` three times is faster than gathering columns.
-#[inline(always)]
-fn transposed(block: &Block) -> Block {
-    interleaved(&interleaved(&interleaved(block)))
-}
-
-#[inline(always)]
-fn interleaved(rows: &Block) -> Block {
-    let mut out = [[0.0; 8]; 8];
-    for i in 0..4 {
-        let pair = [&rows[i], &rows[i + 4]];
-        out[2 * i] = array::from_fn(|x| pair[x % 2][x / 2]);
-        out[2 * i + 1] = array::from_fn(|x| pair[x % 2][4 + x / 2]);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// T.81, A.3.3.
-    fn exact(samples: &Block, u: usize, v: usize) -> f64 {
+    fn exact(samples: &Eight, u: usize, v: usize) -> f64 {
         let half = |k: usize| if k == 0 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
         let wave = |x: usize, k: usize| ((2 * x + 1) as f64 * k as f64 * std::f64::consts::PI / 16.0).cos();
         let term = |i: usize| f64::from(samples[i / 8][i % 8]) * wave(i % 8, u) * wave(i / 8, v);
@@ -168,7 +150,7 @@ mod tests {
         let mut state = 1_u32;
         for quality in [1, 50, 90, 100] {
             let quantization = Quantization::new(LUMA, quality);
-            let samples: Block = array::from_fn(|_| {
+            let samples: Eight = array::from_fn(|_| {
                 array::from_fn(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     (state >> 24) as f32 - 128.0

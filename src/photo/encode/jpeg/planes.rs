@@ -1,9 +1,9 @@
 //! Rows of RGB become planes of Y', Cb and Cr.
 
-use super::dct::{Block, ROUND};
+use super::dct::ROUND;
 use super::{Layout, Sampling};
 use crate::photo::rows::RowFn;
-use crate::photo::simd::vectorized;
+use crate::photo::simd::{Eight, vectorized};
 
 /// The planes of one row of MCUs.
 pub(super) struct Planes {
@@ -54,7 +54,7 @@ impl Plane {
 
     /// A block of an MCU, with samples around zero.
     #[inline(always)]
-    pub(super) fn block(&self, mcu: usize, block: usize) -> Block {
+    pub(super) fn block(&self, mcu: usize, block: usize) -> Eight {
         let (x, y) = ((mcu * self.blocks + block % self.blocks) * 8, block / self.blocks * 8);
         let mut values = [[0.0; 8]; 8];
         for (i, values) in values.iter_mut().enumerate() {
@@ -123,7 +123,10 @@ impl Planes {
                 gray[..width].copy_from_slice(&self.row);
                 repeat_last(gray, width);
             }
-            _ => vectorized(#[inline(always)] || split(&self.row, &mut self.channels[i])),
+            _ => vectorized(
+                #[inline(always)]
+                || split(&self.row, &mut self.channels[i]),
+            ),
         }
     }
 
@@ -131,22 +134,25 @@ impl Planes {
     fn convert(&mut self, y: usize) {
         let [luma, blue, red] = &mut self.planes[..] else { return };
         let half = self.layout.sampling == Sampling::Half;
-        vectorized(#[inline(always)] || {
-            let [upper, lower] = &self.channels;
-            write_luma(luma.row(y), upper);
-            if half {
-                write_luma(luma.row(y + 1), lower);
-                for ((sums, upper), lower) in self.sums.iter_mut().zip(upper).zip(lower) {
-                    let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
-                    for (sum, (&[a, b], &[c, d])) in sums.iter_mut().zip(pairs) {
-                        *sum = u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d);
+        vectorized(
+            #[inline(always)]
+            || {
+                let [upper, lower] = &self.channels;
+                write_luma(luma.row(y), upper);
+                if half {
+                    write_luma(luma.row(y + 1), lower);
+                    for ((sums, upper), lower) in self.sums.iter_mut().zip(upper).zip(lower) {
+                        let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+                        for (sum, (&[a, b], &[c, d])) in sums.iter_mut().zip(pairs) {
+                            *sum = u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d);
+                        }
                     }
+                    write_chroma(blue.row(y / 2), red.row(y / 2), &self.sums, 0.25);
+                } else {
+                    write_chroma(blue.row(y), red.row(y), upper, 1.0);
                 }
-                write_chroma(blue.row(y / 2), red.row(y / 2), &self.sums, 0.25);
-            } else {
-                write_chroma(blue.row(y), red.row(y), upper, 1.0);
-            }
-        });
+            },
+        );
     }
 }
 

@@ -15,17 +15,22 @@ pub(super) struct ScanWriter {
 
 impl ScanWriter {
     pub(super) fn write_mcus(&mut self, jpeg: &Jpeg<'_>, planes: &Planes) {
-        vectorized(#[inline(always)] || {
-            for mcu in 0..jpeg.layout.mcus() {
-                for (component, (plane, prediction)) in planes.iter().zip(&mut self.predictions).enumerate() {
-                    let kind = component.min(1);
-                    for block in 0..plane.blocks() {
-                        let coefficients = jpeg.quantization[kind].coefficients(&plane.block(mcu, block));
-                        self.bits.write_block(&coefficients, prediction, &jpeg.codes[kind]);
+        vectorized(
+            #[inline(always)]
+            || {
+                for mcu in 0..jpeg.layout.mcus() {
+                    for (component, (plane, prediction)) in
+                        planes.iter().zip(&mut self.predictions).enumerate()
+                    {
+                        let kind = component.min(1);
+                        for block in 0..plane.blocks() {
+                            let coefficients = jpeg.quantization[kind].coefficients(&plane.block(mcu, block));
+                            self.bits.write_block(&coefficients, prediction, &jpeg.codes[kind]);
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// Fills the last byte. The next row of MCUs does not depend on the rows before.

@@ -23,14 +23,14 @@ pub(super) struct Plane {
     samples: Vec<u8>,
     /// Samples in a row: whole MCUs.
     width: usize,
-    /// Blocks of an MCU side by side; also rows of blocks.
-    blocks: usize,
+    /// The sampling factor: an MCU has this many blocks side by side, and as many rows of them.
+    pub(super) factor: usize,
 }
 
 impl Plane {
-    fn new(mcus: usize, blocks: usize) -> Self {
-        let width = mcus * blocks * 8;
-        Self { samples: vec![0; width * blocks * 8], width, blocks }
+    fn new(mcus: usize, factor: usize) -> Self {
+        let width = mcus * factor * 8;
+        Self { samples: vec![0; width * factor * 8], width, factor }
     }
 
     #[inline(always)]
@@ -38,24 +38,18 @@ impl Plane {
         &mut self.samples[y * self.width..][..self.width]
     }
 
-    /// Repeats the last of `rows` rows below.
+    /// Repeats the last of `rows` rows, at least one, below.
     fn repeat_last(&mut self, rows: usize) {
         let last = (rows - 1) * self.width..rows * self.width;
-        for y in rows..self.blocks * 8 {
+        for y in rows..self.factor * 8 {
             self.samples.copy_within(last.clone(), y * self.width);
         }
     }
 
-    /// The number of blocks in an MCU.
+    /// The block in a column and row of blocks, with samples around zero.
     #[inline(always)]
-    pub(super) fn blocks(&self) -> usize {
-        self.blocks * self.blocks
-    }
-
-    /// A block of an MCU, with samples around zero.
-    #[inline(always)]
-    pub(super) fn block(&self, mcu: usize, block: usize) -> Eight {
-        let (x, y) = ((mcu * self.blocks + block % self.blocks) * 8, block / self.blocks * 8);
+    pub(super) fn block(&self, column: usize, row: usize) -> Eight {
+        let (x, y) = (column * 8, row * 8);
         let mut values = [[0.0; 8]; 8];
         for (i, values) in values.iter_mut().enumerate() {
             let samples = &self.samples[(y + i) * self.width + x..][..8];
@@ -69,7 +63,7 @@ impl Plane {
 
 impl Planes {
     pub(super) fn new(layout: Layout) -> Self {
-        let planes: &[usize] = match layout.sampling {
+        let factors: &[usize] = match layout.sampling {
             Sampling::Gray => &[1],
             Sampling::Full => &[1, 1, 1],
             Sampling::Half => &[2, 1, 1],
@@ -80,7 +74,7 @@ impl Planes {
         let channels = || [(); 3].map(|()| vec![0; wide]);
         Self {
             layout,
-            planes: planes.iter().map(|&blocks| Plane::new(layout.mcus(), blocks)).collect(),
+            planes: factors.iter().map(|&factor| Plane::new(layout.mcus(), factor)).collect(),
             row: vec![0; layout.width() * if color { 3 } else { 1 }],
             channels: [channels(), channels()],
             sums: [(); 3].map(|()| vec![0; sums]),
@@ -109,7 +103,7 @@ impl Planes {
             self.convert(y);
         }
         for plane in &mut self.planes {
-            let rows = if plane.blocks * 8 < self.layout.mcu_side() { count.div_ceil(2) } else { count };
+            let rows = if plane.factor * 8 < self.layout.mcu_side() { count.div_ceil(2) } else { count };
             plane.repeat_last(rows);
         }
     }
@@ -156,7 +150,7 @@ impl Planes {
     }
 }
 
-/// Repeats the last of `width` values to the right.
+/// Repeats the last of `width` values, at least one, to the right.
 #[inline(always)]
 fn repeat_last(row: &mut [u8], width: usize) {
     let last = row[width - 1];

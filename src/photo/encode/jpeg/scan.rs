@@ -2,7 +2,7 @@
 
 use super::Jpeg;
 use super::huffman::BitWriter;
-use super::planes::Planes;
+use super::planes::{Plane, Planes};
 use crate::photo::simd::vectorized;
 
 /// The state of a scan between rows of MCUs.
@@ -19,18 +19,27 @@ impl ScanWriter {
             #[inline(always)]
             || {
                 for mcu in 0..jpeg.layout.mcus() {
-                    for (component, (plane, prediction)) in
-                        planes.iter().zip(&mut self.predictions).enumerate()
-                    {
-                        let kind = component.min(1);
-                        for block in 0..plane.blocks() {
-                            let coefficients = jpeg.quantization[kind].coefficients(&plane.block(mcu, block));
-                            self.bits.write_block(&coefficients, prediction, &jpeg.codes[kind]);
-                        }
+                    for (component, plane) in planes.iter().enumerate() {
+                        self.write_component(mcu, component, plane, jpeg);
                     }
                 }
             },
         );
+    }
+
+    /// Writes the blocks of a component in an MCU.
+    #[inline(always)]
+    fn write_component(&mut self, mcu: usize, component: usize, plane: &Plane, jpeg: &Jpeg<'_>) {
+        // Cb and Cr share their tables.
+        let kind = component.min(1);
+        let (quantization, codes) = (&jpeg.quantization[kind], &jpeg.codes[kind]);
+        let prediction = &mut self.predictions[component];
+        for row in 0..plane.factor {
+            for column in mcu * plane.factor..(mcu + 1) * plane.factor {
+                let coefficients = quantization.coefficients(&plane.block(column, row));
+                self.bits.write_block(&coefficients, prediction, codes);
+            }
+        }
     }
 
     /// Fills the last byte. The next row of MCUs does not depend on the rows before.

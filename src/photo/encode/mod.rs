@@ -265,6 +265,45 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_starts_in_the_middle_computes_the_same_rows() {
+        let photo = photo(70, 90);
+        let plane = |k: f32| (0..99).map(|i| (i as f32 * k).sin() * 30.0).collect::<Vec<f32>>();
+        let chroma = Chroma::new(9, 11, plane(0.3), plane(0.7)).unwrap();
+        let rgb = Rgb { width: 30, height: 20, pixels: (0..1800).map(|i| (i * 7 % 256) as u8).collect() };
+        let stored: Vec<[u8; 3]> = (0..6300).map(|i| [i as u8, (i >> 8) as u8, 7]).collect();
+        let sources: [&dyn RowSource; 3] = [
+            &Merge::new(&photo, &chroma).unwrap(),
+            &own::ProviderRows::new(&photo, &rgb).unwrap(),
+            &OrientedPlane::new(&stored, 90, 70, image::metadata::Orientation::Rotate90),
+        ];
+        for (i, source) in sources.into_iter().enumerate() {
+            let compute = |from: usize| {
+                let mut rows = source.rows();
+                let mut pixels = vec![0; 70 * 3 * (90 - from)];
+                pixels.chunks_exact_mut(70 * 3).zip(from..).for_each(|(row, y)| rows(y, row));
+                pixels
+            };
+            let whole = compute(0);
+            for from in [1, 16, 33, 89] {
+                assert!(compute(from) == whole[70 * 3 * from..], "source {i} from row {from}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_time_of_the_threads_is_measured() {
+        let slow = |_: usize, _: &mut [u8]| {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(5) {}
+        };
+        let timed = TimedRows { source: &slow, nanoseconds: AtomicU64::new(0), threads: AtomicU32::new(0) };
+        for _ in 0..3 {
+            timed.rows()(0, &mut []);
+        }
+        assert!((5..500).contains(&timed.mean().as_millis()), "{:?}", timed.mean());
+    }
+
+    #[test]
     fn a_provider_s_own_pixels_are_scaled_to_the_photo_s_size() {
         let photo = photo(60, 40);
         let rgb = Rgb { width: 30, height: 20, pixels: [200, 60, 30].repeat(600) };

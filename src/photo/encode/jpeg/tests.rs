@@ -189,7 +189,6 @@ fn a_photograph_is_as_good_and_as_small_as_by_jpeg_encoder() {
             );
             let (ours, theirs) = (picture.psnr(&ours), picture.psnr(&theirs));
             let worse = ours.iter().zip(&theirs).any(|(ours, theirs)| *ours < theirs - 0.2);
-            println!("{name}: {ours:.2?} {theirs:.2?}");
             assert!(!worse, "{name}: {ours:.2?} instead of {theirs:.2?} dB");
         }
     }

@@ -42,7 +42,9 @@ impl RowSource for Merge<'_> {
                     let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
                     for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
                         let LabBlock { l, a, b } = &mut block;
-                        l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
+                        l.iter_mut()
+                            .zip(luma)
+                            .for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
                         row.chroma(i * BLOCK, luma.len(), l, [a, b]);
                         block.write(pixels);
                     }

@@ -15,7 +15,11 @@ use super::plan::ColorizePlan;
 use super::timeline::TimedStep;
 use crate::config::OnDamage;
 use crate::observe::Saving;
-use crate::photo::{self, Photo};
+use crate::photo::{self, EncodeOptions, Photo};
+use crate::tasks::Cores;
+
+/// The most idle cores that encode one large picture, besides its own thread.
+const MAX_HELPERS: usize = 7;
 
 impl Gateway {
     /// Decodes the upload and computes its pixel key. A damaged upload is an error if `on_damage` is "refuse".
@@ -46,6 +50,9 @@ impl Gateway {
         let options = keys::encode_options(&plan.config().output, plan.format, colored.provider.info());
         let (photo, color) = (decoded.photo.clone(), colored.color.clone());
         let merge = move || {
+            let large = u64::from(photo.width()) * u64::from(photo.height()) >= photo::PARALLEL_FROM;
+            let idle = Cores::idle(if large { MAX_HELPERS } else { 0 });
+            let options = EncodeOptions { threads: 1 + idle.count(), ..options };
             let encoded = match &*color {
                 CheckedColor::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
                 CheckedColor::Own(rgb) => photo::encode_own(&photo, rgb, &options)?,

@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 pub use color::ColorStatistics;
 #[doc(hidden)]
 pub use decode::fuzzing;
-pub use encode::{EncodeOptions, Encoded, encode, encode_own, encode_upload};
+pub use encode::{EncodeOptions, Encoded, PARALLEL_FROM, encode, encode_own, encode_upload};
 pub use gray::{contrast, luma_correlation};
 pub use head::{check_size, format_of, read_head};
 pub use panics::CodecStep;

@@ -93,7 +93,7 @@ impl FakeProvider {
     fn picture(&self, gray: &Gray, color: f32) -> ProviderColor {
         let photo = Photo::from_gray(gray.clone());
         let chroma = Chroma::new(1, 1, vec![color], vec![color]).unwrap();
-        let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None };
+        let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None, threads: 1 };
         ProviderColor::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
     }
 }

@@ -10,6 +10,8 @@ mod webp;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+pub use jpeg::PARALLEL_FROM;
+
 use super::merge::Merge;
 use super::orient::{OrientedPlane, swaps_sides};
 use super::rows::{RowFn, RowSource};
@@ -23,6 +25,8 @@ pub struct EncodeOptions {
     pub quality: u8,
     /// A remark that is stored in the file, such as "coloured by MODEL". The file has no other metadata.
     pub note: Option<String>,
+    /// Threads that may encode a large JPEG, at least 1. Their number changes no byte of the file.
+    pub threads: usize,
 }
 
 /// An encoded picture and the time that each step took.
@@ -35,9 +39,6 @@ pub struct Encoded {
     /// Time spent encoding the rows in the file format.
     pub encode: Duration,
 }
-
-/// The threads that may encode a picture. Callers do not yet pass more when cores are idle.
-const THREADS: usize = 1;
 
 /// A picture to be encoded.
 #[derive(Clone, Copy)]
@@ -137,7 +138,7 @@ fn write(picture: Picture<'_>, before: Duration, options: &EncodeOptions) -> Res
     let picture = Picture { source: &timed, ..picture };
     let bytes = match options.format {
         OutputFormat::Png => png::write(picture, options),
-        OutputFormat::Jpeg => jpeg::write(picture, options, THREADS),
+        OutputFormat::Jpeg => jpeg::write(picture, options),
         OutputFormat::WebP => webp::write(picture, options),
     }?;
     let merge = timed.mean();
@@ -217,7 +218,7 @@ mod tests {
     }
 
     fn options(format: OutputFormat) -> EncodeOptions {
-        EncodeOptions { format, quality: 95, note: Some("coloured by <a & b>".to_owned()) }
+        EncodeOptions { format, quality: 95, note: Some("coloured by <a & b>".to_owned()), threads: 1 }
     }
 
     #[test]

@@ -236,6 +236,7 @@ fn libjpeg_reads_our_files_without_warnings_and_like_us() {
             format: OutputFormat::Jpeg,
             quality,
             note: Some("coloured by a test".to_owned()),
+            threads: 1,
         };
         let photo = Photo::from_gray(rgb.gray());
         let colored = encode(&photo, &rgb.chroma().unwrap(), &options).unwrap().bytes;

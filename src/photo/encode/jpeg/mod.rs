@@ -29,19 +29,15 @@ use scan::ScanWriter;
 /// Chroma is stored at half size except from this quality on: a provider's chroma is usually smaller anyway.
 const FULL_CHROMA: u8 = 95;
 
-/// Pixels from which on a file has a restart marker after each row of MCUs. They take 0.03 % of the file.
-const RESTARTS_FROM: u32 = 4_000_000;
+/// Pixels from which on a JPEG has a restart marker after each row of MCUs, so that several threads can encode it. The
+/// markers take 0.03 % of the file.
+pub const PARALLEL_FROM: u64 = 4_000_000;
 
-/// Encodes a picture with up to this many threads.
-pub(super) fn write(
-    picture: Picture<'_>,
-    options: &EncodeOptions,
-    threads: usize,
-) -> Result<Vec<u8>, PhotoError> {
+pub(super) fn write(picture: Picture<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let sampling = if options.quality < FULL_CHROMA { Sampling::Half } else { Sampling::Full };
     let layout = Layout::new(picture.width, picture.height, sampling)?;
     let note = options.note.as_deref().map(note::jpeg_segment);
-    Ok(Jpeg::new(layout, options.quality, &OnWhite(picture)).encode(note.as_deref(), threads))
+    Ok(Jpeg::new(layout, options.quality, &OnWhite(picture)).encode(note.as_deref(), options.threads))
 }
 
 pub(super) fn gray(gray: &Gray, codes: &[u8], quality: u8) -> Result<Vec<u8>, PhotoError> {
@@ -94,7 +90,7 @@ impl Layout {
         }
         match (u16::try_from(width), u16::try_from(height)) {
             (Ok(width), Ok(height)) => {
-                let restarts = u32::from(width) * u32::from(height) >= RESTARTS_FROM;
+                let restarts = u64::from(width) * u64::from(height) >= PARALLEL_FROM;
                 Ok(Self { width, height, sampling, restarts })
             }
             _ => Err(PhotoError::Unwritable(format!(

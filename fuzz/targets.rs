@@ -96,7 +96,8 @@ fn way(bytes: &[u8]) {
     let rgb = checked(Rgb::decode(bytes, &WAY));
     for format in [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP] {
         let quality = bytes.last().map_or(90, |byte| byte % 100 + 1);
-        let options = EncodeOptions { format, quality, note: Some("coloured by a fuzzer".to_owned()) };
+        let options =
+            EncodeOptions { format, quality, note: Some("coloured by a fuzzer".to_owned()), threads: 1 };
         let size = (photo.width(), photo.height());
         read_again(photo::encode(&photo, &chroma, &options), &photo, size);
         if let Some(rgb) = &rgb {

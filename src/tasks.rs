@@ -2,8 +2,8 @@
 //! of a task contain the id of the request that started it.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -76,7 +76,44 @@ where
     R: Send + 'static,
 {
     let span = Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(work))
+    tokio::task::spawn_blocking(move || {
+        let _core = Cores::occupied();
+        span.in_scope(work)
+    })
+}
+
+/// The number of cores that blocking work uses.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+
+/// Cores that blocking work uses, until this is dropped.
+pub struct Cores(usize);
+
+impl Cores {
+    /// The core of the calling thread.
+    fn occupied() -> Self {
+        BUSY.fetch_add(1, Ordering::Relaxed);
+        Self(1)
+    }
+
+    /// At most `most` cores that no blocking work uses. Work that can use several cores takes only these, so that it
+    /// does not slow down other work.
+    pub fn idle(most: usize) -> Self {
+        static ALL: LazyLock<usize> =
+            LazyLock::new(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()));
+        let free = |busy: usize| most.min(ALL.saturating_sub(busy));
+        let taken = BUSY.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |busy| Some(busy + free(busy)));
+        Self(taken.map_or(0, free))
+    }
+
+    pub const fn count(&self) -> usize {
+        self.0
+    }
+}
+
+impl Drop for Cores {
+    fn drop(&mut self) {
+        BUSY.fetch_sub(self.0, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +163,18 @@ mod tests {
             let line = text.lines().find(|line| line.contains(message)).unwrap();
             assert!(line.contains("request{id=\"r-1\"}"), "{line}");
         }
+    }
+
+    #[test]
+    fn only_cores_that_no_blocking_work_uses_are_idle() {
+        // Other tests use cores at the same time, so only bounds are known.
+        let all = std::thread::available_parallelism().unwrap().get();
+        let (own, first) = (Cores::occupied(), Cores::idle(usize::MAX));
+        assert!(first.count() < all, "{} of {all}, and one is occupied", first.count());
+        drop((own, first));
+        let own: Vec<_> = (0..all).map(|_| Cores::occupied()).collect();
+        assert_eq!(Cores::idle(usize::MAX).count(), 0, "none is idle");
+        drop(own);
     }
 
     #[tokio::test]

@@ -290,6 +290,7 @@ impl ColorizeJob {
             format: self.args.format,
             client: Client { address: None, key: None },
             reuse: Reuse::default(),
+            received: Instant::now(),
             deadline,
             trace: Trace::default(),
             connection: Some(Arc::new(Terminal(self.stop.clone()))),

@@ -191,6 +191,7 @@ async fn test(
         format: output.as_ref().and_then(|output| output.format),
         client: Client { address: None, key: None },
         reuse: Reuse { lookup: false, store: false },
+        received: Instant::now(),
         deadline: Instant::now() + snapshot.config.limits.request,
         trace,
         connection: None,

@@ -13,6 +13,7 @@ use super::guard::{self, CheckedColor, GuardFailure};
 use super::image_permits::{ImagePermit, NoImagePermit};
 use super::outcome::DecodedPhoto;
 use super::plan::ColorizePlan;
+use super::timeline::TimedStep;
 use super::{Gateway, codec};
 use crate::config::OnDisconnect;
 use crate::credit::{Credits, Reservation, ReserveRequest, Settlement, Usage};
@@ -54,16 +55,19 @@ impl Gateway {
         let (photo, send_max_pixels) = (decoded.photo.clone(), about.send_max_pixels);
         let gray = self.tasks.spawn_blocking(move || photo.gray_for(send_max_pixels)).await;
         let gray = Arc::new(gray.map_err(|_| failed(stopped(), Duration::ZERO))?);
+        plan.timeline.end(TimedStep::Reduce);
         // If this future is dropped or panics from here on, and the call has begun, the reservation is charged in full.
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
         let mut reservation = self.reserve(plan, about, sent_pixels).await?;
         let (begun, trace) = (reservation.connect(), plan.request.trace.clone());
         let call = Call { gray: gray.clone(), deadline, trace, audience, begun };
         let (response, took) = self.send(provider, call).await;
+        plan.timeline.end(TimedStep::Provider);
         let result = match response {
             Ok(response) => self.check(plan, about, gray, response, took).await,
             Err(error) => Err(error),
         };
+        plan.timeline.end(TimedStep::Guard);
         if let Err(error) = &result
             && error.kind == FailureKind::Abandoned
         {
@@ -71,6 +75,7 @@ impl Gateway {
             return Err(failed(error.clone(), took));
         }
         let charged = self.settle(about, reservation, &result, took).await;
+        plan.timeline.end(TimedStep::Provider);
         plan.request.trace.report(Step::Cost, || {
             format!("{charged} credits are charged, the call took {:.3} s", took.as_secs_f64())
         });

@@ -3,7 +3,7 @@
 //! A provider's result is untrusted: it may be an error page, another client's picture, or the grey picture that was
 //! sent. A result that fails the check is never merged, stored or returned; the next provider of the route is tried.
 
-use crate::photo::{Chroma, Gray, Limits, PhotoError, Rgb, luma_correlation};
+use crate::photo::{Chroma, Gray, Limits, PhotoError, Rgb, contrast, luma_correlation};
 use crate::provider::ProviderColor;
 
 /// Minimum correlation of the result's luminance with that of the picture sent.
@@ -121,21 +121,13 @@ fn lightness(code: u16) -> f64 {
     f64::from(code) / 655.35
 }
 
-/// Standard deviation of L\*.
-fn contrast(gray: &Gray) -> f64 {
-    let count = gray.luma.len().max(1) as f64;
-    let mean = gray.luma.iter().map(|&code| lightness(code)).sum::<f64>() / count;
-    let squares = gray.luma.iter().map(|&code| (lightness(code) - mean).powi(2)).sum::<f64>();
-    (squares / count).sqrt()
-}
-
 /// Whether the pixels that can have visible colour do have colour.
 fn is_colored(sent: &Gray, chroma: &Chroma) -> bool {
     let luma = sent.resize(chroma.width, chroma.height).luma;
     let all = luma.iter().zip(chroma.a.iter().zip(&chroma.b));
     let could: Vec<f64> = all
         .filter(|(code, _)| COLORABLE.contains(&lightness(**code)))
-        .map(|(_, (a, b))| f64::from(a.hypot(*b)))
+        .map(|(_, (a, b))| f64::from((a * a + b * b).sqrt()))
         .collect();
     let share = could.len() as f64 / luma.len().max(1) as f64;
     share < MIN_COLORABLE || could.iter().sum::<f64>() / could.len() as f64 >= MIN_CHROMA

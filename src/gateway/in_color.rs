@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -17,6 +17,7 @@ use super::keys;
 use super::ledger_view::BudgetView;
 use super::outcome::{DecodedPhoto, Rendition, RenditionOrigin, SavedCost};
 use super::plan::{CacheSearch, ColorizePlan};
+use super::timeline::TimedStep;
 use crate::config::OnColor;
 use crate::credit::{Credits, Usage};
 use crate::photo::{self, EncodeOptions, Photo, PhotoError};
@@ -43,11 +44,12 @@ impl Gateway {
         let provider = self.first_available(plan).await?;
         let about = provider.info();
         let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
-        let start = Instant::now();
+        plan.timeline.end(TimedStep::Detect);
         let options = keys::encode_options(&plan.config().output, plan.format, about);
-        let (width, height, took) = (decoded.photo.width(), decoded.photo.height(), decoded.took);
+        let (width, height) = (decoded.photo.width(), decoded.photo.height());
         let damage = decoded.photo.damage.clone();
         let (bytes, digest) = self.rewrite(plan, decoded, EncodeOptions { note: None, ..options }).await?;
+        plan.timeline.end(TimedStep::Encode);
         Ok(Rendition {
             bytes,
             digest,
@@ -66,7 +68,7 @@ impl Gateway {
             in_color: true,
             damage,
             attempts: Vec::new(),
-            timings: vec![("decode", took), ("encode", start.elapsed())],
+            timings: plan.timeline.steps(),
             cache_key: None,
         })
     }

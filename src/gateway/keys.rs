@@ -47,7 +47,12 @@ pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &Provi
         // PNG is lossless: its key must not depend on a quality.
         OutputFormat::Png => 100,
     };
-    EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {}", about.model)) }
+    EncodeOptions {
+        format,
+        quality,
+        note: config.mark.then(|| format!("coloured by {}", about.model)),
+        threads: 1,
+    }
 }
 
 /// An upload and the revision of the decoder that reads it. After a change of the decoder, the same file may have other
@@ -74,7 +79,7 @@ pub fn rendition(
     options: &EncodeOptions,
     scope: CacheScope,
 ) -> CacheKey {
-    let EncodeOptions { format, quality, note } = options;
+    let EncodeOptions { format, quality, note, threads: _ } = options;
     let note = note.as_deref().unwrap_or_default().as_bytes();
     let parts = [PIPELINE, &identity.0, format.extension().as_bytes(), &[*quality], note, scope.bytes()];
     source.key(EntryKind::Rendition, &parts)

@@ -12,6 +12,7 @@ use super::ledger_view::BudgetView;
 use super::outcome::{Rendition, RenditionFacts};
 use super::plan::CacheSearch;
 use super::request::{Client, Fingerprint};
+use super::timeline::TimedStep;
 use super::{Gateway, Snapshot};
 use crate::cache::{Cache, CacheError, CacheKey, EntryKind, Tier};
 use crate::config::{OnColor, OnDamage};
@@ -36,7 +37,11 @@ impl Gateway {
         for provider in &search.route {
             let about = provider.info();
             if let Some(rendition) = self.lookup_by_provider(search, about, format).await {
-                return Some(Rendition { attempts, timings: vec![("cache", start.elapsed())], ..rendition });
+                return Some(Rendition {
+                    attempts,
+                    timings: vec![(TimedStep::Cache, start.elapsed())],
+                    ..rendition
+                });
             }
             attempts.push(budgets.obstacle(provider.as_ref(), search.pixels).await?);
         }

@@ -28,6 +28,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod timeline;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use reload::ReloadStatus;
 pub use request::{Client, ClientKey, ColorizeRequest, Connection, Fingerprint, Reuse, Upload};
 pub use snapshot::Snapshot;
 pub use tiers::{CacheStores, open_cache, open_disk, open_store};
+pub use timeline::TimedStep;
 
 use crate::cache::Cache;
 use crate::credit::Ledger;
@@ -174,7 +176,10 @@ impl Gateway {
     ) -> Result<Rendition, Error> {
         let plan = Arc::new(ColorizePlan::new(snapshot, request)?);
         let rendition = match self.cached(&plan).await {
-            Some(rendition) => rendition,
+            Some(rendition) => {
+                plan.timeline.end(TimedStep::Cache);
+                Rendition { timings: plan.timeline.steps(), ..rendition }
+            }
             None => {
                 self.charge_call(&plan).await?;
                 self.join_flight(&plan).await?
@@ -194,7 +199,6 @@ impl Gateway {
 
     /// Joins the flight of this picture: executes it as leader, or waits for the leader's result.
     async fn join_flight(self: &Arc<Self>, plan: &Arc<ColorizePlan>) -> Result<Rendition, Error> {
-        let start = Instant::now();
         let (mut flight, mut last) = (plan.flight, Error::Internal);
         let mut left = MAX_FLIGHTS;
         while left > 0 {
@@ -212,7 +216,7 @@ impl Gateway {
                     (flight, left) = (plan.client_flight(), MAX_FLIGHTS);
                     continue;
                 }
-                FlightOutcome::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
+                FlightOutcome::Shared(Ok(rendition)) => return Ok(rendition.shared(&plan.timeline)),
                 // This request joined after the leader had found that no client waits any more.
                 FlightOutcome::Shared(Err(error @ Error::Abandoned { .. })) => {
                     left = MAX_FLIGHTS;
@@ -236,18 +240,23 @@ impl Gateway {
         waiters: &Waiters,
     ) -> Result<(Rendition, Option<RenditionFacts>), Error> {
         let began = Instant::now();
+        self.require_provider(plan).await?;
         let _permit = self.decoder_permit(plan).await?;
+        plan.timeline.end(TimedStep::Queue);
         let decoded = self.decode(plan).await?;
         let decoded = match self.in_color(plan, decoded).await? {
             ControlFlow::Break(passed) => return Ok((passed, None)),
             ControlFlow::Continue(decoded) => decoded,
         };
+        plan.timeline.end(TimedStep::Detect);
         let colored = self.first_color(plan, waiters, &decoded).await?;
         let waited = colored.waited;
         let (merged, ()) =
             futures::join!(self.merge(plan, &decoded, &colored), self.store_color(plan, &decoded, &colored));
-        let rendition = steps::rendition(plan, &decoded, colored, merged?);
+        let mut rendition = steps::rendition(plan, &decoded, colored, merged?);
         let facts = self.store_rendition(plan, &decoded, &rendition).await;
+        plan.timeline.end(TimedStep::Store);
+        rendition.timings = plan.timeline.steps();
         self.metrics.overhead(began.elapsed().saturating_sub(waited));
         Ok((rendition, Some(facts)))
     }

@@ -9,6 +9,7 @@ use super::error::{Attempt, Error};
 use super::guard::CheckedColor;
 use super::image_permits::ImagePermit;
 use super::keys::PhotoKey;
+use super::timeline::{TimedStep, Timeline};
 use crate::cache::{CacheKey, Tier};
 use crate::credit::{Credits, Usage};
 use crate::hex::hex;
@@ -19,17 +20,11 @@ use crate::provider::{Billed, Provider, ProviderInfo};
 pub struct DecodedPhoto {
     pub photo: Arc<Photo>,
     pub key: PhotoKey,
-    /// Time for decoding.
-    pub took: Duration,
 }
 
 pub struct MergedImage {
     pub bytes: Bytes,
     pub digest: [u8; 32],
-    /// Time for merging the colour with the photo.
-    pub merge: Duration,
-    /// Time for encoding.
-    pub encode: Duration,
 }
 
 /// Colour that passed the guard, and how it was obtained.
@@ -42,8 +37,6 @@ pub struct RouteResult {
     pub cost: Cost,
     /// The providers that failed or were skipped before this one, in order.
     pub attempts: Vec<Attempt>,
-    /// Time for the call or the cache lookup.
-    pub took: Duration,
     /// Time that all calls of this request took together.
     pub waited: Duration,
     /// The memory permit of a provider's own pixels, held until they are encoded; `None` for chroma.
@@ -73,8 +66,8 @@ pub struct Rendition {
     pub damage: Option<Damage>,
     /// The providers that failed or were skipped before this one, in order.
     pub attempts: Vec<Attempt>,
-    /// The name and duration of each step, in order.
-    pub timings: Vec<(&'static str, Duration)>,
+    /// The duration of each step, in order.
+    pub timings: Vec<(TimedStep, Duration)>,
     /// The key of the rendition's cache entry; `None` if it is not stored and so has no address under `/v1/results`.
     pub cache_key: Option<CacheKey>,
 }
@@ -202,7 +195,8 @@ impl Rendition {
     }
 
     /// This rendition for a follower, which waited and is not charged.
-    pub(super) fn shared(self, waited: Duration) -> Self {
+    pub(super) fn shared(self, timeline: &Timeline) -> Self {
+        timeline.end(TimedStep::Flight);
         let cost = self.cost();
         let attempts = self.attempts.into_iter().map(|attempt| Attempt { billed: Billed::No, ..attempt });
         Self {
@@ -215,7 +209,7 @@ impl Rendition {
                 RenditionOrigin::Shared
             },
             attempts: attempts.collect(),
-            timings: vec![("flight", waited)],
+            timings: timeline.steps(),
             ..self
         }
     }
@@ -237,7 +231,7 @@ impl Rendition {
 
     /// What making this rendition costs without the cache and without a shared flight.
     pub(super) fn cost(&self) -> Cost {
-        let time = self.timings.iter().map(|(_, took)| *took).sum();
+        let time = self.timings.iter().filter(|(step, _)| step.is_work()).map(|(_, took)| *took).sum();
         match self.saved {
             None => Cost { usage: self.usage, time },
             Some(saved) => {

@@ -7,6 +7,7 @@ use super::error::Error;
 use super::keys::{self, CacheScope, DecodedBy, PhotoKey};
 use super::request::{Client, ColorizeRequest, Fingerprint};
 use super::snapshot::Snapshot;
+use super::timeline::{TimedStep, Timeline};
 use crate::cache::CacheKey;
 use crate::config::Config;
 use crate::photo::{self, ImageHeader, InputFormat, OutputFormat};
@@ -18,6 +19,8 @@ pub struct ColorizePlan {
     pub format: OutputFormat,
     pub search: CacheSearch,
     pub flight: [u8; 32],
+    /// How long the request has taken so far.
+    pub timeline: Timeline,
     /// How long the request may take, rounded up to whole seconds.
     limit: Duration,
 }
@@ -54,7 +57,9 @@ impl ColorizePlan {
             keys::flight(&request, &search.snapshot.config, &search.route, upload, search.scope, format);
         let left = request.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
-        Ok(Self { request, head, format, search, flight, limit })
+        let timeline = Timeline::since(request.received);
+        timeline.end(TimedStep::Receive);
+        Ok(Self { request, head, format, search, flight, timeline, limit })
     }
 
     pub fn config(&self) -> &Config {

@@ -1,7 +1,5 @@
 //! Flights across replicas: identical requests on several replicas make one call.
 
-use std::time::Instant;
-
 use super::error::Attempt;
 use super::flight::{FlightRole, Waiters, landing};
 use super::outcome::Rendition;
@@ -20,7 +18,6 @@ impl Gateway {
         else {
             return self.lead(plan, waiters).await.map(|(rendition, _)| rendition);
         };
-        let start = Instant::now();
         let mut earlier = plan.request.reuse.lookup && plan.config().cache.enabled;
         loop {
             match replica_flights.join(plan.flight, earlier, plan.request.deadline).await {
@@ -40,7 +37,7 @@ impl Gateway {
                 }
                 FlightRole::Landed(landed) => {
                     if let Some(rendition) = self.adopt(plan, &landed).await {
-                        return Ok(rendition.shared(start.elapsed()));
+                        return Ok(rendition.shared(&plan.timeline));
                     }
                     // The published result could not be used, so no earlier result is accepted again.
                     earlier = false;

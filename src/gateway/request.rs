@@ -94,6 +94,8 @@ pub struct ColorizeRequest {
     pub format: Option<OutputFormat>,
     pub client: Client,
     pub reuse: Reuse,
+    /// When the request arrived.
+    pub received: Instant,
     /// The time by which the request is answered, with an error if necessary.
     pub deadline: Instant,
     /// Receives each provider's requests and replies; by default nothing is recorded.

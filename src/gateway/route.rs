@@ -17,6 +17,7 @@ use super::image_permits::ImagePermit;
 use super::lookup::FORMATS;
 use super::outcome::{Cost, DecodedPhoto, MissReason, RenditionOrigin, RouteResult};
 use super::plan::ColorizePlan;
+use super::timeline::TimedStep;
 use super::{Gateway, cache_codec, codec};
 use crate::cache::{CacheKey, Tier};
 use crate::photo::{Chroma, Limits, Rgb};
@@ -33,6 +34,27 @@ struct CachedColor {
 }
 
 impl Gateway {
+    /// Fails if no provider of the route can be called now, so that the upload of a request that must fail is not
+    /// decoded. A result for the same file in the cache shows that its colour may be there, too.
+    pub(super) async fn require_provider(&self, plan: &ColorizePlan) -> Result<(), Error> {
+        let mut attempts = Vec::new();
+        for provider in &plan.search.route {
+            let Readiness::NotReady { why, retry_after } = provider.readiness() else { return Ok(()) };
+            let about = provider.info();
+            for format in FORMATS.into_iter().filter(|_| plan.request.reuse.lookup) {
+                if self.lookup_facts(&plan.search, about, format).await.is_some() {
+                    return Ok(());
+                }
+            }
+            attempts.push(Attempt::not_ready(&about.name, why, retry_after));
+        }
+        for attempt in &attempts {
+            self.metrics.provider_call(&attempt.provider, Some(attempt.kind), attempt.took);
+            log(attempt);
+        }
+        Err(Error::NoProvider { attempts })
+    }
+
     /// Tries each provider in turn and returns the first usable colour.
     pub(super) async fn first_color(
         &self,
@@ -44,23 +66,16 @@ impl Gateway {
         let mut attempts = Vec::new();
         let mut waited = Duration::ZERO;
         for (index, provider) in route.iter().enumerate() {
-            let (start, about) = (Instant::now(), provider.info());
+            let about = provider.info();
             if let Some(CachedColor { color, cost, tier, permit }) =
                 self.cached_color(plan, decoded, about).await
             {
+                plan.timeline.end(TimedStep::Cache);
                 let (provider, color) = (provider.clone(), Arc::new(color));
-                let (origin, took) = (RenditionOrigin::Merged(tier), start.elapsed());
-                return Ok(RouteResult {
-                    provider,
-                    color,
-                    origin,
-                    cost,
-                    attempts,
-                    took,
-                    waited,
-                    _permit: permit,
-                });
+                let origin = RenditionOrigin::Merged(tier);
+                return Ok(RouteResult { provider, color, origin, cost, attempts, waited, _permit: permit });
             }
+            plan.timeline.end(TimedStep::Queue);
             let outcome = match provider.readiness() {
                 Readiness::Ready => {
                     let others = route[index + 1..].iter().any(|other| other.readiness() == Readiness::Ready);
@@ -88,7 +103,6 @@ impl Gateway {
                         origin,
                         cost,
                         attempts,
-                        took,
                         waited,
                         _permit: permit,
                     });

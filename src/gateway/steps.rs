@@ -1,7 +1,6 @@
 //! The steps that run on this machine: decode, merge, store, count.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -13,21 +12,26 @@ use super::guard::CheckedColor;
 use super::keys::{self, PhotoKey};
 use super::outcome::{DecodedPhoto, MergedImage, Rendition, RenditionFacts, RenditionOrigin, RouteResult};
 use super::plan::ColorizePlan;
+use super::timeline::TimedStep;
 use crate::config::OnDamage;
 use crate::observe::Saving;
-use crate::photo::{self, Photo};
+use crate::photo::{self, EncodeOptions, Photo};
+use crate::tasks::Cores;
+
+/// The most idle cores that encode one large picture, besides its own thread.
+const MAX_HELPERS: usize = 7;
 
 impl Gateway {
     /// Decodes the upload and computes its pixel key. A damaged upload is an error if `on_damage` is "refuse".
     pub(super) async fn decode(&self, plan: &ColorizePlan) -> Result<DecodedPhoto, Error> {
         let (bytes, limits) = (plan.request.upload.bytes.clone(), plan.config().limits.photo());
         let decode = move || {
-            let start = Instant::now();
             let photo = Photo::decode(&bytes, &limits)?;
             let key = PhotoKey::new(&photo);
-            Ok(DecodedPhoto { photo: Arc::new(photo), key, took: start.elapsed() })
+            Ok(DecodedPhoto { photo: Arc::new(photo), key })
         };
         let decoded = self.codec(decode).await?;
+        plan.timeline.end(TimedStep::Decode);
         match &decoded.photo.damage {
             Some(damage) if plan.config().on_damage == OnDamage::Refuse => {
                 Err(Error::Damaged(damage.clone()))
@@ -46,6 +50,9 @@ impl Gateway {
         let options = keys::encode_options(&plan.config().output, plan.format, colored.provider.info());
         let (photo, color) = (decoded.photo.clone(), colored.color.clone());
         let merge = move || {
+            let large = u64::from(photo.width()) * u64::from(photo.height()) >= photo::PARALLEL_FROM;
+            let idle = Cores::idle(if large { MAX_HELPERS } else { 0 });
+            let options = EncodeOptions { threads: 1 + idle.count(), ..options };
             let encoded = match &*color {
                 CheckedColor::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
                 CheckedColor::Own(rgb) => photo::encode_own(&photo, rgb, &options)?,
@@ -53,9 +60,11 @@ impl Gateway {
             // The memory cache counts an entry by its length, so the buffer must not have spare capacity.
             let bytes = Bytes::from(encoded.bytes.into_boxed_slice());
             let digest = Sha256::digest(&bytes).into();
-            Ok(MergedImage { bytes, digest, merge: encoded.merge, encode: encoded.encode })
+            Ok((MergedImage { bytes, digest }, encoded.merge, encoded.encode))
         };
-        self.codec(merge).await
+        let (merged, merge, encode) = self.codec(merge).await?;
+        plan.timeline.end_together([(TimedStep::Merge, merge), (TimedStep::Encode, encode)]);
+        Ok(merged)
     }
 
     /// Stores the colour, so that another format or file of this picture needs no call.
@@ -128,9 +137,9 @@ pub fn rendition(
     merged: MergedImage,
 ) -> Rendition {
     let about = colored.provider.info();
-    let (step, usage, saved) = match colored.origin {
-        RenditionOrigin::Called(_) => ("provider", colored.cost.usage, None),
-        _ => ("cache", colored.cost.again(), Some(colored.cost.saved())),
+    let (usage, saved) = match colored.origin {
+        RenditionOrigin::Called(_) => (colored.cost.usage, None),
+        _ => (colored.cost.again(), Some(colored.cost.saved())),
     };
     Rendition {
         bytes: merged.bytes,
@@ -145,12 +154,7 @@ pub fn rendition(
         origin: colored.origin,
         in_color: decoded.photo.is_colored(),
         damage: decoded.photo.damage.clone(),
-        timings: vec![
-            ("decode", decoded.took),
-            (step, colored.took),
-            ("merge", merged.merge),
-            ("encode", merged.encode),
-        ],
+        timings: plan.timeline.steps(),
         cache_key: plan
             .search
             .rendition_key(about, plan.format, plan.decoder_revision())

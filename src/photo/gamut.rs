@@ -20,13 +20,13 @@ const WHITE: f32 = 99.99;
 
 /// Whether a colour of this L\* can differ from grey in 8-bit sRGB. For black and white the gamut search is skipped,
 /// because it takes ten times as long as all other work on a pixel.
-#[inline]
+#[inline(always)]
 pub(super) fn has_room_for_chroma(l: f32) -> bool {
     (l > BLACK) & (l < WHITE)
 }
 
 /// Whether sRGB can show this linear colour.
-#[inline]
+#[inline(always)]
 pub(super) fn shows([r, g, b]: [f32; 3]) -> bool {
     let within = |channel: f32| (-TOLERANCE..=1.0 + TOLERANCE).contains(&channel);
     within(r) & within(g) & within(b)

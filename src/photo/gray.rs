@@ -1,8 +1,9 @@
 //! Luminance images: the small grey image for a provider, and the comparison of two images.
 
 use super::encode::{self, EncodeOptions};
-use super::lab::GRAY8;
+use super::lab::{CODES_PER_L, GRAY8};
 use super::resample::{self, Resample};
+use super::simd::vectorized;
 use super::{Gray, OutputFormat, Photo, PhotoError};
 
 impl Gray {
@@ -29,7 +30,7 @@ impl Gray {
     /// # Errors
     /// [`PhotoError::Unwritable`] for a size the format cannot hold.
     pub fn encode(&self, format: OutputFormat, quality: u8) -> Result<Vec<u8>, PhotoError> {
-        encode::gray(self, &EncodeOptions { format, quality, note: None })
+        encode::gray(self, &EncodeOptions { format, quality, note: None, threads: 1 })
     }
 }
 
@@ -49,13 +50,19 @@ pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Gray {
     let (mut row, mut luma) =
         (vec![0.0; width as usize], Vec::with_capacity(width as usize * height as usize));
     for y in 0..height as usize {
-        resample.row(y, |source, weight, sum| add_on_white(photo, source, weight, sum), &mut row);
+        resample.row(
+            y,
+            #[inline(always)]
+            |source, weight, sum| add_on_white(photo, source, weight, sum),
+            &mut row,
+        );
         luma.extend(row.iter().copied().map(code));
     }
     Gray { width, height, luma }
 }
 
 /// Adds a weighted row of the photo, mixed with white where it is transparent, to `sum`.
+#[inline(always)]
 fn add_on_white(photo: &Photo, y: usize, weight: f32, sum: &mut [f32]) {
     let at = y * sum.len()..(y + 1) * sum.len();
     let Some(alpha) = &photo.alpha else { return resample::add(&photo.gray.luma[at], weight, sum) };
@@ -86,19 +93,60 @@ pub(super) fn fit((width, height): (u32, u32), max_pixels: u64) -> (u32, u32) {
 pub fn luma_correlation(one: &Gray, other: &Gray) -> f64 {
     let to = (one.width.min(other.width), one.height.min(other.height));
     let centered = |gray: &Gray| {
-        let plane = resample::plane(&gray.luma, (gray.width, gray.height), to);
-        let mean = plane.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.len() as f64;
-        plane.into_iter().map(|v| f64::from(v) - mean).collect::<Vec<f64>>()
+        let mut plane = resample::plane(&gray.luma, (gray.width, gray.height), to);
+        let mean = (sum_of_products(&plane, None) / plane.len() as f64) as f32;
+        plane.iter_mut().for_each(|value| *value -= mean);
+        plane
     };
     let (one, other) = (centered(one), centered(other));
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let pixels = one.len() as f64;
+    let [within_one, within_other] = [&one, &other].map(|plane| sum_of_products(plane, Some(plane)));
     // An image with a standard deviation below 1 is featureless: rounding alone causes such differences.
-    let even = |plane: &[f64]| dot(plane, plane) < plane.len() as f64;
-    match (even(&one), even(&other)) {
+    match (within_one < pixels, within_other < pixels) {
         (true, true) => 1.0,
-        (false, false) => dot(&one, &other) / (dot(&one, &one) * dot(&other, &other)).sqrt(),
+        (false, false) => sum_of_products(&one, Some(&other)) / (within_one * within_other).sqrt(),
         _ => 0.0,
     }
+}
+
+/// The sum of the products of two planes' values, or of one plane's values.
+fn sum_of_products(one: &[f32], other: Option<&[f32]>) -> f64 {
+    // Several sums, because the compiler may not change the order of additions to vectorise them.
+    const SUMS: usize = 16;
+    let mut sums = [0.0_f64; SUMS];
+    vectorized(
+        #[inline(always)]
+        || {
+            let ones = [1.0; SUMS];
+            let others = other.map(|other| other.chunks(SUMS));
+            let mut others = others.into_iter().flatten();
+            for one in one.chunks(SUMS) {
+                let other = others.next().unwrap_or(&ones);
+                for ((sum, &one), &other) in sums.iter_mut().zip(one).zip(other) {
+                    *sum += f64::from(one) * f64::from(other);
+                }
+            }
+        },
+    );
+    sums.into_iter().sum()
+}
+
+/// The standard deviation of an image's luminance, in units of L\*.
+pub fn contrast(gray: &Gray) -> f64 {
+    // Whole numbers, whose sums are exact.
+    let (mut sum, mut squares) = (0_u64, 0_u64);
+    vectorized(
+        #[inline(always)]
+        || {
+            for &code in &gray.luma {
+                sum += u64::from(code);
+                squares += u64::from(u32::from(code) * u32::from(code));
+            }
+        },
+    );
+    let count = gray.luma.len().max(1) as f64;
+    let mean = sum as f64 / count;
+    (squares as f64 / count - mean * mean).max(0.0).sqrt() / f64::from(CODES_PER_L)
 }
 
 #[cfg(test)]

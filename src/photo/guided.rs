@@ -11,101 +11,182 @@
 //! - The window is as small as possible, and its coefficients are not averaged again.
 //! - The result stays within the chroma of the window, so there are no halos next to edges.
 
-use super::chroma::quantized;
+use std::borrow::Cow;
+
 use super::gray::fit;
 use super::lab::CODES_PER_L;
+use super::simd::transposed;
 use super::{Chroma, Gray, PhotoError, resample};
 
 /// Variance of L\* below which luminance says little about chroma; film grain has 1 to 25.
 const EPSILON: f32 = 40.0;
 
-/// A cell of the chroma's grid: slopes and offsets of the functions for a\* and b\*, and the minimum and
-/// maximum of a\* and b\*.
-type GuideCell = [f32; 8];
+/// The values of a cell of the chroma's grid: slopes and offsets of the linear functions for a\* and b\*, and the
+/// minimum and maximum of a\* and b\* in its window.
+const SLOPES: [usize; 2] = [0, 1];
+const OFFSETS: [usize; 2] = [2, 3];
+const LOWEST: [usize; 2] = [4, 5];
+const HIGHEST: [usize; 2] = [6, 7];
+const VALUES: usize = 8;
 
-/// Interpolates between the cell `one` and the next cell. `step` is the difference of the two.
-#[inline]
-fn mix(one: &GuideCell, step: &GuideCell, share: f32) -> GuideCell {
-    std::array::from_fn(|i| one[i] + share * step[i])
-}
+/// Cells that are fitted together: their sums fit into the fastest processor cache.
+const CHUNK: usize = 256;
 
-/// a\* and b\* of a pixel with luminance L\*.
-#[inline]
-fn chroma_of(
-    [slope_a, slope_b, offset_a, offset_b, low_a, low_b, high_a, high_b]: GuideCell,
-    l: f32,
-) -> [f32; 2] {
-    let within = |value: f32, low: f32, high: f32| {
-        let value = if value > low { value } else { low };
-        if value < high { value } else { high }
-    };
-    [within(slope_a * l + offset_a, low_a, high_a), within(slope_b * l + offset_b, low_b, high_b)]
-}
-
-/// The cells of one full-size row.
+/// The state for computing rows of a picture from the top.
 pub(super) struct GuideRow {
-    /// For each full-size column the cell to its left, and the position between that cell and the next.
+    /// For each column of the picture the cell to its left, and the weight of the next cell. Rounded up to eight
+    /// columns.
     columns: Vec<(u32, f32)>,
-    /// The cells of the row, each with its difference to the next cell.
-    cells: Vec<(GuideCell, GuideCell)>,
+    /// The rows of cells above and below the current row of the picture, at the picture's width. The row with number
+    /// `n` is at `n % 2`.
+    rows: [WideRow; 2],
+    /// The place of the current row of the picture: the numbers of both rows, and the weight of the second.
+    place: (usize, usize, f32),
+    /// A row of cells at the width of the grid.
+    cells: Vec<[f32; VALUES]>,
+}
+
+/// A row of cells, interpolated to the picture's width: one list for each kind of value.
+struct WideRow {
+    /// Its number, once it is computed.
+    number: Option<usize>,
+    values: [Vec<f32>; VALUES],
 }
 
 impl GuideRow {
-    /// a\* and b\* of pixels from column `first` on, given their L\*.
-    pub(super) fn chroma(&self, first: usize, l: &[f32], a: &mut [f32], b: &mut [f32]) {
-        let pixels = self.columns[first..].iter().zip(l).zip(a.iter_mut().zip(b));
-        for ((&(column, share), &l), (a, b)) in pixels {
-            let (cell, step) = &self.cells[column as usize];
-            [*a, *b] = chroma_of(mix(cell, step, share), l);
+    /// Writes a\* and b\* of pixels from column `first` on, given their L\*. All slices have the same length.
+    #[inline(always)]
+    pub(super) fn chroma<const N: usize>(
+        &self,
+        first: usize,
+        count: usize,
+        l: &[f32; N],
+        [a, b]: [&mut [f32; N]; 2],
+    ) {
+        let (upper, lower, share) = self.place;
+        let (upper, lower) = (&self.rows[upper % 2].values, &self.rows[lower % 2].values);
+        // Kind by kind, so that the compiler vectorises.
+        let mut mixed = [[0.0_f32; N]; VALUES];
+        for ((upper, lower), mixed) in upper.iter().zip(lower).zip(&mut mixed) {
+            let values = upper[first..first + count].iter().zip(&lower[first..first + count]);
+            mixed
+                .iter_mut()
+                .zip(values)
+                .for_each(|(mixed, (&one, &other))| *mixed = one + share * (other - one));
+        }
+        for (out, i) in [a, b].into_iter().zip([0, 1]) {
+            let [slope, offset, low, high] =
+                [SLOPES, OFFSETS, LOWEST, HIGHEST].map(|kind: [usize; 2]| &mixed[kind[i]]);
+            for x in 0..N {
+                out[x] = smaller(larger(slope[x] * l[x] + offset[x], low[x]), high[x]);
+            }
         }
     }
 }
 
-/// The linear functions on the chroma's grid.
-pub(super) struct Guide {
-    width: usize,
-    height: usize,
-    cells: Vec<GuideCell>,
+/// The smaller of two numbers; unlike `f32::min` one instruction, because none of them is NaN.
+#[inline(always)]
+fn smaller(one: f32, other: f32) -> f32 {
+    if one < other { one } else { other }
 }
 
-impl Guide {
-    /// Fits the functions to a photo's luminance. Chroma larger than the photo is averaged first.
-    pub(super) fn new(gray: &Gray, chroma: &Chroma) -> Result<Self, PhotoError> {
+/// The larger of two numbers, as [`smaller`].
+#[inline(always)]
+fn larger(one: f32, other: f32) -> f32 {
+    if one > other { one } else { other }
+}
+
+/// The photo's luminance and the provider's chroma on the grid, to which linear functions are fitted row by row.
+pub(super) struct Guide<'a> {
+    width: usize,
+    height: usize,
+    /// L\*, a\* and b\* of each cell.
+    lab: [Cow<'a, [f32]>; 3],
+}
+
+impl<'a> Guide<'a> {
+    /// Larger chroma is first reduced, by averaging, to at most the photo's size and [`Chroma::MAX_PIXELS`].
+    pub(super) fn new(gray: &Gray, chroma: &'a Chroma) -> Result<Self, PhotoError> {
         chroma.checked()?;
         let known = (chroma.width, chroma.height);
         let size = fit((known.0.min(gray.width), known.1.min(gray.height)), Chroma::MAX_PIXELS);
-        let [a, b] = [&chroma.a, &chroma.b].map(|plane| {
-            let plane: Vec<f32> = plane.iter().map(|&value| quantized(value)).collect();
-            resample::plane(&plane, known, size)
+        let [a, b] = [&chroma.a, &chroma.b].map(|plane| match size == known {
+            true => Cow::Borrowed(&plane[..]),
+            false => Cow::Owned(resample::plane(plane, known, size)),
         });
-        let luma = resample::plane(&gray.luma, (gray.width, gray.height), size);
-        let lab: Vec<[f32; 3]> =
-            luma.into_iter().zip(a).zip(b).map(|((code, a), b)| [code / CODES_PER_L, a, b]).collect();
-        let (width, height) = (size.0 as usize, size.1 as usize);
-        Ok(Self { width, height, cells: cells(&lab, width, height) })
+        let mut l = resample::plane(&gray.luma, (gray.width, gray.height), size);
+        l.iter_mut().for_each(|l| *l /= CODES_PER_L);
+        Ok(Self { width: size.0 as usize, height: size.1 as usize, lab: [Cow::Owned(l), a, b] })
     }
 
-    /// A buffer for rows of `width` pixels.
+    /// The state for rows of `width` pixels.
     pub(super) fn rows(&self, width: usize) -> GuideRow {
         let column = |x| between(x, width, self.width);
-        let columns = (0..width).map(column).map(|(first, _, share)| (first as u32, share)).collect();
-        GuideRow { columns, cells: Vec::with_capacity(self.width) }
+        let columns = (0..width.next_multiple_of(8)).map(column);
+        let columns: Vec<_> = columns.map(|(first, _, share)| (first as u32, share)).collect();
+        let wide = || std::array::from_fn(|_| vec![0.0; columns.len()]);
+        let rows = [(); 2].map(|()| WideRow { number: None, values: wide() });
+        GuideRow { rows, columns, place: (0, 0, 0.0), cells: vec![[0.0; VALUES]; self.width] }
     }
 
-    /// Prepares row `y` of `height` full-size rows.
+    /// Prepares row `y` of `height` rows of the picture.
+    #[inline(always)]
     pub(super) fn go_to(&self, y: usize, height: usize, row: &mut GuideRow) {
-        let (first, second, share) = between(y, height, self.height);
-        let cells = |row: usize| &self.cells[row * self.width..][..self.width];
-        let difference = |one: &GuideCell, other: &GuideCell| std::array::from_fn(|i| other[i] - one[i]);
-        let between = |(one, other): (&GuideCell, &GuideCell)| {
-            (mix(one, &difference(one, other), share), GuideCell::default())
-        };
-        row.cells.clear();
-        row.cells.extend(cells(first).iter().zip(cells(second)).map(between));
-        // The last cell has no next one.
-        for i in 1..row.cells.len() {
-            row.cells[i - 1].1 = difference(&row.cells[i - 1].0, &row.cells[i].0);
+        row.place = between(y, height, self.height);
+        for number in [row.place.0, row.place.1] {
+            let wide = &mut row.rows[number % 2];
+            if wide.number != Some(number) {
+                wide.number = Some(number);
+                self.fit_row(number, &mut row.cells);
+                Self::widen(&row.cells, &row.columns, wide);
+            }
         }
+    }
+
+    /// Interpolates a row of cells to the picture's width.
+    #[inline(always)]
+    fn widen(cells: &[[f32; VALUES]], columns: &[(u32, f32)], wide: &mut WideRow) {
+        let last = cells.len() - 1;
+        for (x, eight) in columns.as_chunks::<8>().0.iter().enumerate() {
+            let pixels = eight.map(|(column, share)| {
+                let column = (column as usize).min(last);
+                let (one, next) = (&cells[column], &cells[(column + 1).min(last)]);
+                std::array::from_fn(|kind| one[kind] + share * (next[kind] - one[kind]))
+            });
+            for (values, eight) in wide.values.iter_mut().zip(transposed(&pixels)) {
+                values[x * 8..x * 8 + 8].copy_from_slice(&eight);
+            }
+        }
+    }
+
+    /// Fits the linear functions of row `y` of the grid, each in the window of the cell and its neighbours.
+    #[inline(always)]
+    fn fit_row(&self, y: usize, cells: &mut [[f32; VALUES]]) {
+        for first in (0..self.width).step_by(CHUNK) {
+            let count = CHUNK.min(self.width - first);
+            let columns = self.columns(y, first, count);
+            let own = self.lab.each_ref().map(|plane| &plane[y * self.width + first..][..count]);
+            let mut fitted = [[0.0; CHUNK]; VALUES];
+            columns.fit(own, &mut fitted);
+            for (x, cells) in cells[first..first + count].chunks_mut(8).enumerate() {
+                let eight = fitted.each_ref().map(|values| std::array::from_fn(|i| values[x * 8 + i]));
+                cells.copy_from_slice(&transposed(&eight)[..cells.len()]);
+            }
+        }
+    }
+
+    /// The sums of the columns of the windows around some cells of row `y`.
+    #[inline(always)]
+    fn columns(&self, y: usize, first: usize, count: usize) -> WindowColumns {
+        let mut columns = WindowColumns::default();
+        // Column `first` is at 1; those before and after the grid stay empty.
+        let (from, to) = (first.saturating_sub(1), (first + count + 1).min(self.width));
+        let at = from + 1 - first;
+        for row in y.saturating_sub(1)..(y + 2).min(self.height) {
+            let lab = self.lab.each_ref().map(|plane| &plane[row * self.width + from..row * self.width + to]);
+            columns.add(at, lab);
+        }
+        columns
     }
 }
 
@@ -116,58 +197,82 @@ fn between(fine: usize, of: usize, coarse: usize) -> (usize, usize, f32) {
     (first, (first + 1).min(coarse - 1), (place - first as f64) as f32)
 }
 
-/// The sums over a window of pixels.
-#[derive(Clone, Copy)]
-struct GuideWindow {
-    count: f32,
-    /// L, L x L, a, b, L x a, L x b.
-    sums: [f32; 6],
-    low: [f32; 2],
-    high: [f32; 2],
+/// Sums over three rows of cells, for each column of a chunk and the columns next to it.
+struct WindowColumns {
+    /// Cells; L, L x L, a, b, L x a, L x b.
+    sums: [[f32; CHUNK + 2]; 7],
+    /// Minimum of a and b.
+    low: [[f32; CHUNK + 2]; 2],
+    /// Maximum of a and b.
+    high: [[f32; CHUNK + 2]; 2],
 }
 
-impl GuideWindow {
-    const EMPTY: Self =
-        Self { count: 0.0, sums: [0.0; 6], low: [f32::INFINITY; 2], high: [f32::NEG_INFINITY; 2] };
-
-    fn of([l, a, b]: [f32; 3]) -> Self {
-        Self { count: 1.0, sums: [l, l * l, a, b, l * a, l * b], low: [a, b], high: [a, b] }
-    }
-
-    fn with(self, other: &Self) -> Self {
+impl Default for WindowColumns {
+    fn default() -> Self {
         Self {
-            count: self.count + other.count,
-            sums: std::array::from_fn(|i| self.sums[i] + other.sums[i]),
-            low: std::array::from_fn(|i| self.low[i].min(other.low[i])),
-            high: std::array::from_fn(|i| self.high[i].max(other.high[i])),
+            sums: [[0.0; CHUNK + 2]; 7],
+            low: [[f32::INFINITY; CHUNK + 2]; 2],
+            high: [[f32::NEG_INFINITY; CHUNK + 2]; 2],
         }
     }
 }
 
-/// Fits the linear function of each cell in the window of its neighbours.
-fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<GuideCell> {
-    let around = |place: usize, end: usize| place.saturating_sub(1)..(place + 2).min(end);
-    let mut cells = Vec::with_capacity(lab.len());
-    let mut columns = Vec::with_capacity(width);
-    for y in 0..height {
-        columns.clear();
-        columns.extend((0..width).map(|x| {
-            around(y, height)
-                .fold(GuideWindow::EMPTY, |sum, row| sum.with(&GuideWindow::of(lab[row * width + x])))
-        }));
-        for x in 0..width {
-            let window = columns[around(x, width)].iter().fold(GuideWindow::EMPTY, GuideWindow::with);
-            let [l, l_l, a, b, l_a, l_b] = window.sums.map(|sum| sum / window.count);
-            let weight = 1.0 / ((l_l - l * l).max(0.0) + EPSILON);
-            let slope = [(l_a - l * a) * weight, (l_b - l * b) * weight];
-            // With this offset, which includes the residual, the function gives the cell's own chroma exactly.
-            let [own_l, own_a, own_b] = lab[y * width + x];
-            let offset = [own_a - slope[0] * own_l, own_b - slope[1] * own_l];
-            let ([low_a, low_b], [high_a, high_b]) = (window.low, window.high);
-            cells.push([slope[0], slope[1], offset[0], offset[1], low_a, low_b, high_a, high_b]);
+impl WindowColumns {
+    /// Adds a row of cells whose first is in column `at`.
+    #[inline(always)]
+    fn add(&mut self, at: usize, [l, a, b]: [&[f32]; 3]) {
+        let count = l.len();
+        let [n, s_l, s_ll, s_a, s_b, s_la, s_lb] = self.sums.each_mut().map(|sums| &mut sums[at..at + count]);
+        for i in 0..count {
+            n[i] += 1.0;
+            s_l[i] += l[i];
+            s_ll[i] += l[i] * l[i];
+            s_a[i] += a[i];
+            s_b[i] += b[i];
+            s_la[i] += l[i] * a[i];
+            s_lb[i] += l[i] * b[i];
+        }
+        for (plane, (low, high)) in [a, b].into_iter().zip(self.low.iter_mut().zip(&mut self.high)) {
+            for (&value, (low, high)) in plane.iter().zip(low[at..].iter_mut().zip(&mut high[at..])) {
+                *low = smaller(value, *low);
+                *high = larger(value, *high);
+            }
         }
     }
-    cells
+
+    /// Fits the functions of the cells with these L\*, a\* and b\*.
+    #[inline(always)]
+    fn fit(&self, [own_l, own_a, own_b]: [&[f32]; 3], fitted: &mut [[f32; CHUNK]; VALUES]) {
+        let mut windows = [[0.0; CHUNK]; 7];
+        for (window, sums) in windows.iter_mut().zip(&self.sums) {
+            for (x, sum) in window.iter_mut().enumerate() {
+                *sum = sums[x] + sums[x + 1] + sums[x + 2];
+            }
+        }
+        let [n, l, l_l, a, b, l_a, l_b] = &windows;
+        for x in 0..own_l.len() {
+            let share = 1.0 / n[x];
+            let mean = l[x] * share;
+            let weight = share / (larger(l_l[x] * share - mean * mean, 0.0) + EPSILON);
+            let slopes = [(l_a[x] - mean * a[x]) * weight, (l_b[x] - mean * b[x]) * weight];
+            // With these offsets, which include the residual, a function gives the cell's own chroma exactly.
+            let offsets = [own_a[x] - slopes[0] * own_l[x], own_b[x] - slopes[1] * own_l[x]];
+            for i in 0..2 {
+                fitted[SLOPES[i]][x] = slopes[i];
+                fitted[OFFSETS[i]][x] = offsets[i];
+            }
+        }
+        for i in 0..2 {
+            for (lowest, low) in fitted[LOWEST[i]].iter_mut().zip(self.low[i].array_windows()) {
+                let [a, b, c] = low;
+                *lowest = smaller(smaller(*a, *b), *c);
+            }
+            for (highest, high) in fitted[HIGHEST[i]].iter_mut().zip(self.high[i].array_windows()) {
+                let [a, b, c] = high;
+                *highest = larger(larger(*a, *b), *c);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -176,22 +281,36 @@ mod tests {
 
     /// Full-size a\* with the guide, or by bilinear interpolation.
     fn upsampled(gray: &Gray, chroma: &Chroma, guided: bool) -> Vec<f32> {
-        let mut guide = Guide::new(gray, chroma).unwrap();
-        if !guided {
-            for (cell, &a) in guide.cells.iter_mut().zip(&chroma.a) {
-                *cell = [0.0, 0.0, a, 0.0, a, 0.0, a, 0.0];
-            }
-        }
+        if guided { with_guide(gray, chroma) } else { bilinear(gray, chroma) }
+    }
+
+    fn with_guide(gray: &Gray, chroma: &Chroma) -> Vec<f32> {
+        let guide = Guide::new(gray, chroma).unwrap();
         let width = gray.width as usize;
         let (mut row, mut out) = (guide.rows(width), Vec::new());
         for (y, luma) in gray.luma.chunks_exact(width).enumerate() {
             guide.go_to(y, gray.height as usize, &mut row);
-            let l: Vec<f32> = luma.iter().map(|&code| f32::from(code) / CODES_PER_L).collect();
-            let (mut a, mut b) = (vec![0.0; width], vec![0.0; width]);
-            row.chroma(0, &l, &mut a, &mut b);
-            out.extend(a);
+            for (i, luma) in luma.chunks(64).enumerate() {
+                let (mut l, mut a, mut b) = ([0.0; 64], [0.0; 64], [0.0; 64]);
+                l.iter_mut().zip(luma).for_each(|(l, &code)| *l = f32::from(code) / CODES_PER_L);
+                row.chroma(i * 64, luma.len(), &l, [&mut a, &mut b]);
+                out.extend(&a[..luma.len()]);
+            }
         }
         out
+    }
+
+    fn bilinear(gray: &Gray, chroma: &Chroma) -> Vec<f32> {
+        let [width, height, across, down] =
+            [gray.width, gray.height, chroma.width, chroma.height].map(|side| side as usize);
+        let pixel = |i: usize| {
+            let (top, bottom, y_share) = between(i / width, height, down);
+            let (left, right, x_share) = between(i % width, width, across);
+            let mix = |one: f32, other: f32, share: f32| one + share * (other - one);
+            let row = |y: usize| mix(chroma.a[y * across + left], chroma.a[y * across + right], x_share);
+            mix(row(top), row(bottom), y_share)
+        };
+        (0..width * height).map(pixel).collect()
     }
 
     /// Two colours on both sides of a slanted hard edge, and their chroma reduced by `scale`.

@@ -7,6 +7,8 @@
 
 use std::sync::LazyLock;
 
+use super::simd::vectorized;
+
 /// Linear sRGB to X/Xn, Y/Yn, Z/Zn.
 const TO_XYZ: [[f32; 3]; 3] = [
     [0.433_949_98, 0.376_209_75, 0.189_840_27],
@@ -56,7 +58,7 @@ pub(super) static LUMA16: LazyLock<Vec<u16>> =
 /// Cube root of a number from [`EPSILON`] to 1; only the last bits may differ from the exact root. It first computes
 /// the inverse of the root, which needs no division: an estimate that divides the exponent by three, then a correction
 /// of fourth order (the series of (1 - h)^(-1/3)) and one of second order.
-#[inline]
+#[inline(always)]
 fn cube_root(x: f32) -> f32 {
     let mut inverse = f32::from_bits(0x54A2_1D2A - x.to_bits() / 3);
     let h = 1.0 - x * inverse * inverse * inverse;
@@ -67,20 +69,20 @@ fn cube_root(x: f32) -> f32 {
 }
 
 /// f of CIE L\*a\*b\*.
-#[inline]
+#[inline(always)]
 fn f(t: f32) -> f32 {
     let root = cube_root(if t > EPSILON { t } else { EPSILON });
     if t > EPSILON { root } else { SLOPE * t + OFFSET }
 }
 
 /// The inverse of [`f`].
-#[inline]
+#[inline(always)]
 fn f_inverse(f: f32) -> f32 {
     if f > F_EPSILON { f * f * f } else { (f - OFFSET) * FLATNESS }
 }
 
 /// 16-bit luminance of Y/Yn from 0 to 1.
-#[inline]
+#[inline(always)]
 fn luma_of_y(y: f32) -> u16 {
     let y = if y < 1.0 { y } else { 1.0 };
     nearest((116.0 * f(y) - 16.0) * CODES_PER_L) as u16
@@ -96,25 +98,29 @@ pub(super) fn luma_of_row<T: Copy + Into<usize>>(row: &[[T; 3]], light: &[f32], 
         for (y, &[r, g, b]) in ys.iter_mut().zip(pixels) {
             *y = wr * light[r.into()] + wg * light[g.into()] + wb * light[b.into()];
         }
-        out.iter_mut().zip(ys).for_each(|(luma, y)| *luma = luma_of_y(y));
+        vectorized(
+            #[inline(always)]
+            || out.iter_mut().zip(ys).for_each(|(luma, y)| *luma = luma_of_y(y)),
+        );
     }
 }
 
 /// Rounds a number from 0 to 8,388,607 to the nearest integer: adding 2^23 leaves the integer in the low bits of the
 /// float. An `as` conversion would be ten times slower, because it saturates, for which there is no vector instruction.
-#[inline]
+#[inline(always)]
 fn nearest(value: f32) -> u32 {
     (value + 8_388_608.0).to_bits() & 0x7F_FFFF
 }
 
 /// L\*, a\*, b\* of linear sRGB.
+#[inline(always)]
 pub(super) fn lab_of_linear([r, g, b]: [f32; 3]) -> [f32; 3] {
     let [x, y, z] = TO_XYZ.map(|[wr, wg, wb]| f(wr * r + wg * g + wb * b));
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
 
 /// Linear sRGB of L\*, a\*, b\*. Values are outside 0..1 if sRGB has no such colour.
-#[inline]
+#[inline(always)]
 pub(super) fn linear_of_lab([l, a, b]: [f32; 3]) -> [f32; 3] {
     let fy = (l + 16.0) * (1.0 / 116.0);
     let (x, y, z) = (f_inverse(fy + a * (1.0 / 500.0)), f_inverse(fy), f_inverse(fy - b * (1.0 / 200.0)));
@@ -147,19 +153,19 @@ pub(super) static ENCODE: LazyLock<Encode> = LazyLock::new(|| {
 
 impl Encode {
     /// The 8-bit value nearest to a linear light: 0 for light below 0, and 255 for light above 1.
-    #[inline]
+    #[inline(always)]
     pub(super) fn code(&self, light: f32) -> u8 {
         self.code_of(Self::fixed(light))
     }
 
     /// Converts linear light for [`Encode::code_of`]; this part can be vectorised.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fixed(light: f32) -> u32 {
         nearest(light.clamp(0.0, 1.0) * LIGHT)
     }
 
     /// The 8-bit value of a number from [`Encode::fixed`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn code_of(&self, light: u32) -> u8 {
         let step = (light >> FINE) as usize % STEPS;
         ((self.0[step] + light % (1 << FINE)) >> FINE) as u8

@@ -1,18 +1,18 @@
 //! Luma-lock: merges a provider's chroma with the photo's own luminance, row by row.
 
-use super::guided::{Guide, GuideRow};
+use super::guided::Guide;
 use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab};
+use super::rows::{RowFn, RowSource};
+use super::simd::vectorized;
 use super::{Chroma, Photo, PhotoError, gamut};
 
 /// Pixels per block: their values fit into the fastest processor cache.
 const BLOCK: usize = 256;
 
-/// Computes rows of a merged picture when an encoder asks for them.
+/// A photo's luminance with a provider's chroma.
 pub(super) struct Merge<'a> {
     photo: &'a Photo,
-    guide: Guide,
-    row: GuideRow,
-    block: LabBlock,
+    guide: Guide<'a>,
 }
 
 /// L\*, a\*, b\* of some pixels.
@@ -23,30 +23,40 @@ struct LabBlock {
 }
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(photo: &'a Photo, chroma: &Chroma) -> Result<Self, PhotoError> {
-        let guide = Guide::new(&photo.gray, chroma)?;
-        let row = guide.rows(photo.width() as usize);
-        let block = LabBlock { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
-        Ok(Self { photo, guide, row, block })
+    pub(super) fn new(photo: &'a Photo, chroma: &'a Chroma) -> Result<Self, PhotoError> {
+        Ok(Self { photo, guide: Guide::new(&photo.gray, chroma)? })
     }
+}
 
-    /// Writes row `y` as 8-bit sRGB.
-    pub(super) fn row(&mut self, y: usize, out: &mut [u8]) {
-        self.guide.go_to(y, self.photo.height() as usize, &mut self.row);
-        let width = self.photo.width() as usize;
-        let luma = &self.photo.gray.luma[y * width..][..width];
-        let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
-        for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
-            let LabBlock { l, a, b } = &mut self.block;
-            l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
-            self.row.chroma(i * BLOCK, &l[..luma.len()], a, b);
-            self.block.write(pixels);
-        }
+impl RowSource for Merge<'_> {
+    fn rows(&self) -> RowFn<'_> {
+        let (width, height) = (self.photo.width() as usize, self.photo.height() as usize);
+        let mut row = self.guide.rows(width);
+        let mut block = LabBlock { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
+        Box::new(move |y, out| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    self.guide.go_to(y, height, &mut row);
+                    let luma = &self.photo.gray.luma[y * width..][..width];
+                    let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
+                    for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
+                        let LabBlock { l, a, b } = &mut block;
+                        l.iter_mut()
+                            .zip(luma)
+                            .for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
+                        row.chroma(i * BLOCK, luma.len(), l, [a, b]);
+                        block.write(pixels);
+                    }
+                },
+            );
+        })
     }
 }
 
 impl LabBlock {
     /// Writes the first `out.len()` pixels as 8-bit sRGB.
+    #[inline(always)]
     fn write(&self, out: &mut [[u8; 3]]) {
         let (mut light, shown) = self.light();
         self.keep_within_gamut(&shown[..out.len()], &mut light);
@@ -57,7 +67,8 @@ impl LabBlock {
         }
     }
 
-    /// Linear light for [`Encode::code_of`], and which of the pixels sRGB can show.
+    /// Returns linear light for [`Encode::code_of`], and for each pixel whether sRGB can show it.
+    #[inline(always)]
     fn light(&self) -> ([[u32; BLOCK]; 3], [bool; BLOCK]) {
         // Channel by channel, so that the compiler vectorises.
         let mut light = [[0; BLOCK]; 3];
@@ -101,7 +112,7 @@ mod tests {
         let photo = Photo::from_gray(Gray { width: 1, height: 1, luma: vec![luma] });
         let chroma = Chroma::new(1, 1, vec![a], vec![b]).unwrap();
         let mut out = [0; 3];
-        Merge::new(&photo, &chroma).unwrap().row(0, &mut out);
+        Merge::new(&photo, &chroma).unwrap().rows()(0, &mut out);
         out
     }
 

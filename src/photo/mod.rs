@@ -23,6 +23,8 @@ mod orient;
 mod panics;
 mod resample;
 mod rgb;
+mod rows;
+mod simd;
 
 use std::fmt;
 
@@ -31,8 +33,8 @@ use sha2::{Digest, Sha256};
 pub use color::ColorStatistics;
 #[doc(hidden)]
 pub use decode::fuzzing;
-pub use encode::{EncodeOptions, Encoded, encode, encode_own, encode_upload};
-pub use gray::luma_correlation;
+pub use encode::{EncodeOptions, Encoded, PARALLEL_FROM, encode, encode_own, encode_upload};
+pub use gray::{contrast, luma_correlation};
 pub use head::{check_size, format_of, read_head};
 pub use panics::CodecStep;
 pub(crate) use panics::caught;

@@ -2,6 +2,8 @@
 
 use image::metadata::Orientation;
 
+use super::rows::{RowFn, RowSource};
+
 /// An orientation: columns and rows may be swapped first, and then each may be reversed.
 #[derive(Clone, Copy)]
 struct Orient {
@@ -73,49 +75,57 @@ pub(super) struct OrientedPlane<'a, T> {
     width: usize,
     height: usize,
     turn: Orient,
-    /// The oriented rows from `first` on, if rows and columns are swapped.
-    band: Vec<T>,
-    first: Option<usize>,
 }
 
 impl<'a, T: Copy + Default> OrientedPlane<'a, T> {
     /// For a plane of `width` x `height` stored items, at least one.
     pub(super) fn new(plane: &'a [T], width: u32, height: u32, orientation: Orientation) -> Self {
-        let (width, height, turn) = (width as usize, height as usize, Orient::from(orientation));
-        let band = if turn.transpose { vec![T::default(); BLOCK * height] } else { Vec::new() };
-        Self { plane, width, height, turn, band, first: None }
+        Self { plane, width: width as usize, height: height as usize, turn: orientation.into() }
     }
 
-    /// Writes the oriented row `y`; fast for consecutive rows.
-    pub(super) fn row(&mut self, y: usize, out: &mut [T]) {
+    /// Returns a function that writes the oriented row `y`; it is fast for consecutive rows.
+    pub(super) fn oriented(&self) -> impl FnMut(usize, &mut [T]) {
         let Orient { transpose, flip_x, flip_y } = self.turn;
         let (w, h) = (self.width, self.height);
-        if transpose {
-            let first = y / BLOCK * BLOCK;
-            if self.first != Some(first) {
-                self.fill(first);
+        // The oriented rows from `first` on, if rows and columns are swapped.
+        let mut band = if transpose { vec![T::default(); BLOCK * h] } else { Vec::new() };
+        let mut first = None;
+        move |y, out| {
+            if transpose {
+                let top = y / BLOCK * BLOCK;
+                if first != Some(top) {
+                    self.fill(top, &mut band);
+                    first = Some(top);
+                }
+                out.copy_from_slice(&band[(y - top) * h..][..h]);
+                return;
             }
-            out.copy_from_slice(&self.band[(y - first) * h..][..h]);
-            return;
-        }
-        let from = if flip_y { h - 1 - y } else { y };
-        out.copy_from_slice(&self.plane[from * w..][..w]);
-        if flip_x {
-            out.reverse();
+            let from = if flip_y { h - 1 - y } else { y };
+            out.copy_from_slice(&self.plane[from * w..][..w]);
+            if flip_x {
+                out.reverse();
+            }
         }
     }
 
-    fn fill(&mut self, first: usize) {
+    /// Writes the oriented rows from `first` on, with rows and columns swapped.
+    fn fill(&self, first: usize, band: &mut [T]) {
         let Orient { flip_x, flip_y, .. } = self.turn;
         let (w, h) = (self.width, self.height);
         for x in 0..h {
             let from = if flip_x { h - 1 - x } else { x };
             let stored = &self.plane[from * w..][..w];
             for y in first..(first + BLOCK).min(w) {
-                self.band[(y - first) * h + x] = stored[if flip_y { w - 1 - y } else { y }];
+                band[(y - first) * h + x] = stored[if flip_y { w - 1 - y } else { y }];
             }
         }
-        self.first = Some(first);
+    }
+}
+
+impl RowSource for OrientedPlane<'_, [u8; 3]> {
+    fn rows(&self) -> RowFn<'_> {
+        let mut oriented = self.oriented();
+        Box::new(move |y, row| oriented(y, row.as_chunks_mut().0))
     }
 }
 
@@ -153,10 +163,11 @@ mod tests {
             let turned = turn(stored.clone(), 3, 2, orientation);
             assert_eq!(String::from_utf8(turned).unwrap(), upright, "EXIF orientation {exif}");
             assert_eq!(swaps_sides(orientation), exif >= 5);
-            let mut rows = OrientedPlane::new(&stored, 3, 2, orientation);
+            let plane = OrientedPlane::new(&stored, 3, 2, orientation);
+            let mut rows = plane.oriented();
             let width = if exif >= 5 { 2 } else { 3 };
             let mut by_row = vec![0; 6];
-            by_row.chunks_mut(width).enumerate().for_each(|(y, row)| rows.row(y, row));
+            by_row.chunks_mut(width).enumerate().for_each(|(y, row)| rows(y, row));
             assert_eq!(by_row, upright.as_bytes(), "by row, EXIF orientation {exif}");
         }
     }
@@ -166,9 +177,10 @@ mod tests {
         let (w, h) = (67, 45);
         let plane: Vec<u32> = (0..w * h).collect();
         let turned = turn(plane.clone(), w, h, Orientation::Rotate90);
-        let mut rows = OrientedPlane::new(&plane, w, h, Orientation::Rotate90);
+        let oriented = OrientedPlane::new(&plane, w, h, Orientation::Rotate90);
+        let mut rows = oriented.oriented();
         let mut by_row = vec![0; plane.len()];
-        by_row.chunks_mut(h as usize).enumerate().for_each(|(y, row)| rows.row(y, row));
+        by_row.chunks_mut(h as usize).enumerate().for_each(|(y, row)| rows(y, row));
         assert!(by_row == turned);
         assert_eq!(turn(turned, h, w, Orientation::Rotate270), plane);
     }

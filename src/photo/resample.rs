@@ -3,6 +3,8 @@
 //! Luminance is averaged as L\*, and chroma as a\* and b\*, without conversion to linear light. L\* is close to the
 //! space in which image viewers, and the tools that prepare training data, average pixels.
 
+use super::simd::vectorized;
+
 /// The resampling of an axis: for each position in the result, the first source position and the weights from there on.
 pub(super) struct Axis {
     taps: Vec<Tap>,
@@ -68,6 +70,7 @@ impl Axis {
         self.taps.push(Tap { first, weights: begin..self.weights.len() });
     }
 
+    #[inline(always)]
     fn sources(&self, place: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         let tap = &self.taps[place];
         (tap.first..).zip(self.weights[tap.weights.clone()].iter().copied())
@@ -91,12 +94,18 @@ impl<const CHANNELS: usize> Resample<CHANNELS> {
         }
     }
 
-    /// Computes row `y` of the result. `add(source_row, weight, sum)` adds a weighted source row.
+    /// Computes row `y` of the result. `add(source_row, weight, sum)` adds a weighted source row; it is compiled as
+    /// [`vectorized`] says.
     pub(super) fn row(&mut self, y: usize, mut add: impl FnMut(usize, f32, &mut [f32]), out: &mut [f32]) {
-        self.column.fill(0.0);
-        for (source, weight) in self.y.sources(y) {
-            add(source, weight, &mut self.column);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                self.column.fill(0.0);
+                for (source, weight) in self.y.sources(y) {
+                    add(source, weight, &mut self.column);
+                }
+            },
+        );
         for (x, pixel) in out.chunks_exact_mut(CHANNELS).enumerate() {
             let mut sum = [0.0; CHANNELS];
             for (source, weight) in self.x.sources(x) {
@@ -116,12 +125,18 @@ pub(super) fn plane<T: Copy + Into<f32>>(plane: &[T], from: (u32, u32), to: (u32
     let mut resample = Resample::<1>::new(from, to);
     let mut out = vec![0.0; to.0 as usize * to.1 as usize];
     for (y, row) in out.chunks_exact_mut(to.0 as usize).enumerate() {
-        resample.row(y, |source, weight, sum| add(&plane[source * width..][..width], weight, sum), row);
+        resample.row(
+            y,
+            #[inline(always)]
+            |source, weight, sum| add(&plane[source * width..][..width], weight, sum),
+            row,
+        );
     }
     out
 }
 
 /// Adds a weighted row to `sum`.
+#[inline(always)]
 pub(super) fn add<T: Copy + Into<f32>>(row: &[T], weight: f32, sum: &mut [f32]) {
     for (sum, &value) in sum.iter_mut().zip(row) {
         *sum += weight * value.into();

@@ -63,14 +63,15 @@ impl Rgb {
         let count = to.0 as usize * to.1 as usize;
         let (mut a, mut b) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for y in 0..to.1 as usize {
-            let add = |source: usize, weight: f32, sum: &mut [f32]| {
-                let row = &pixels[source * self.width as usize..][..self.width as usize];
-                for (sum, &rgb) in sum.as_chunks_mut::<2>().0.iter_mut().zip(row) {
-                    let [_, a, b] = lab_of_linear(linear(rgb));
-                    *sum = [sum[0] + weight * a, sum[1] + weight * b];
-                }
-            };
-            resample.row(y, add, &mut row);
+            resample.row(
+                y,
+                #[inline(always)]
+                |source, weight, sum| {
+                    let row = &pixels[source * self.width as usize..][..self.width as usize];
+                    add_chroma(row, weight, sum.as_chunks_mut().0);
+                },
+                &mut row,
+            );
             a.extend(row.iter().step_by(2));
             b.extend(row.iter().skip(1).step_by(2));
         }
@@ -100,8 +101,25 @@ impl Rgb {
     }
 }
 
-fn linear(rgb: [u8; 3]) -> [f32; 3] {
-    rgb.map(|code| LINEAR8[code as usize])
+/// Adds the weighted a\* and b\* of a row of pixels to `sums`.
+#[inline(always)]
+fn add_chroma(row: &[[u8; 3]], weight: f32, sums: &mut [[f32; 2]]) {
+    const BLOCK: usize = 256;
+    let linear = &*LINEAR8;
+    for (pixels, sums) in row.chunks(BLOCK).zip(sums.chunks_mut(BLOCK)) {
+        // The table lookups are separate from the arithmetic, because only the arithmetic can be vectorised.
+        let mut light = [[0.0; BLOCK]; 3];
+        for (i, pixel) in pixels.iter().enumerate() {
+            [light[0][i], light[1][i], light[2][i]] = pixel.map(|code| linear[code as usize]);
+        }
+        let (mut a, mut b) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for i in 0..BLOCK {
+            [_, a[i], b[i]] = lab_of_linear([light[0][i], light[1][i], light[2][i]]);
+        }
+        for (sum, (a, b)) in sums.iter_mut().zip(a.into_iter().zip(b)) {
+            *sum = [sum[0] + weight * a, sum[1] + weight * b];
+        }
+    }
 }
 
 #[cfg(test)]

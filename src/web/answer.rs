@@ -1,6 +1,7 @@
 //! Responses with a rendition: the image itself or JSON, and the headers about it.
 
 use std::io::Cursor;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,7 +14,7 @@ use super::base64_body::Base64Body;
 use super::header_text::header_text;
 use super::problem::{AttemptFacts, Problem};
 use super::request::result_path;
-use crate::gateway::{Rendition, RenditionOrigin, SavedCost};
+use crate::gateway::{Rendition, RenditionOrigin, SavedCost, TimedStep};
 use crate::photo::Damage;
 
 /// A response with a rendition.
@@ -114,7 +115,7 @@ pub fn credits(rendition: &Rendition) -> String {
 
 fn facts(rendition: &Rendition) -> ResponseFacts<'_> {
     let seconds =
-        rendition.timings.iter().map(|(step, took)| ((*step).to_owned(), took.as_secs_f64().into()));
+        rendition.timings.iter().map(|(step, took)| (step.label().to_owned(), took.as_secs_f64().into()));
     ResponseFacts {
         format: rendition.format.to_string(),
         width: rendition.width,
@@ -156,10 +157,11 @@ fn cache_status(rendition: &Rendition) -> String {
     }
 }
 
-/// The value of `Server-Timing`, such as `decode;dur=12.3, provider;dur=80.1`, in milliseconds.
+/// The value of `Server-Timing`, such as `decode;dur=12.30, provider;dur=80.12`, in milliseconds.
 fn server_timing(rendition: &Rendition) -> String {
-    let step =
-        |(name, took): &(&str, std::time::Duration)| format!("{name};dur={:.1}", took.as_secs_f64() * 1e3);
+    let step = |(step, took): &(TimedStep, Duration)| {
+        format!("{};dur={:.2}", step.label(), took.as_secs_f64() * 1e3)
+    };
     rendition.timings.iter().map(step).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,7 +1,5 @@
 //! Fairings: the method as sent, security headers, chunk size, `Cache-Status`, the request log and request metrics.
 
-use std::time::Instant;
-
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::form::Form;
 use rocket::http::{Header, Method};
@@ -139,18 +137,18 @@ fn outcome(cache_status: &str) -> &'static str {
 /// and queries, and networks instead of client addresses.
 pub struct Log;
 
-/// When a request arrived, and its method.
-struct Began(Instant, Method);
+/// The method that the client sent.
+struct Sent(Method);
 
-impl Began {
+impl Sent {
     fn of<'r>(request: &'r Request<'_>) -> &'r Self {
-        request.local_cache(|| Self(Instant::now(), request.method()))
+        request.local_cache(|| Self(request.method()))
     }
 }
 
 /// Whether the client sent `HEAD`. Rocket then calls the handler of `GET`.
 pub fn is_head(request: &Request<'_>) -> bool {
-    Began::of(request).1 == Method::Head
+    Sent::of(request).0 == Method::Head
 }
 
 #[rocket::async_trait]
@@ -160,7 +158,7 @@ impl Fairing for Log {
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
-        Began::of(request);
+        Sent::of(request);
         RequestIdentity::of(request);
         if let Some(gateway) = guards::gateway(request) {
             gateway.metrics().request_began();
@@ -168,14 +166,14 @@ impl Fairing for Log {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let took = Began::of(request).0.elapsed();
+        let identity = RequestIdentity::of(request);
+        let took = identity.received.elapsed();
         let route = request.route().map_or("none", |route| route.uri.path());
         let (method, status) = (request.method(), response.status().code);
         if let Some(gateway) = guards::gateway(request) {
             gateway.metrics().request_ended(folded(method), status, took);
         }
         let milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
-        let identity = RequestIdentity::of(request);
         let config = guards::snapshot(request).map(|snapshot| snapshot.config.log);
         let client = config.zip(guards::origin(request)).map(|(log, origin)| log.network(origin.address));
         let key = guards::key_name(request).await;

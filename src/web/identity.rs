@@ -2,6 +2,7 @@
 //! request's trace context is stored with it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
@@ -21,6 +22,8 @@ pub struct RequestIdentity {
     pub parent: Option<TraceParent>,
     /// The span of the request's log lines.
     pub span: Span,
+    /// When the request arrived.
+    pub received: Instant,
 }
 
 impl RequestIdentity {
@@ -33,7 +36,7 @@ impl RequestIdentity {
             let trace_id = parent.map(|parent| parent.trace_id());
             // At error level, so that the ID is present at every log level.
             let span = tracing::error_span!("request", request_id = id, trace_id);
-            Self { id, parent, span }
+            Self { id, parent, span, received: Instant::now() }
         })
     }
 }

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::providers::list_with_history;
 use super::request::colorize;
 use super::upload::UploadedImage;
-use crate::gateway::{Rendition, Upload};
+use crate::gateway::{Rendition, TimedStep, Upload};
 use crate::photo::{InputFormat, Limits, read_head};
 
 pub fn routes() -> Vec<Route> {
@@ -77,7 +77,8 @@ async fn color(
 }
 
 fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> serde_json::Value {
-    let seconds: f64 = rendition.timings.iter().map(|(_, took)| took.as_secs_f64()).sum();
+    let steps = rendition.timings.iter().filter(|(step, _)| *step != TimedStep::Receive);
+    let seconds: f64 = steps.map(|(_, took)| took.as_secs_f64()).sum();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "original": original,

@@ -40,6 +40,7 @@ pub async fn colorize(
         format,
         client: context.client.clone(),
         reuse: context.reuse,
+        received: context.received,
         deadline: Instant::now() + context.snapshot.config.limits.request,
         trace: Trace::of_request(context.parent),
         connection: context.connection.clone(),

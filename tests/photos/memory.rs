@@ -199,7 +199,7 @@ fn measured(file: &tempfile::NamedTempFile, way: &str, format: OutputFormat) -> 
 fn round_trip() {
     let Some(argument) = child::argument() else { return };
     let [way, format, path] = argument.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{argument}") };
-    let options = EncodeOptions { format: format.parse().unwrap(), quality: 85, note: None };
+    let options = EncodeOptions { format: format.parse().unwrap(), quality: 85, note: None, threads: 1 };
     let bytes = std::fs::read(path).unwrap();
     // Encode small pictures first, so that tables that are built once do not count.
     for small in [make::small_jpeg(), make::small_png()] {

@@ -83,7 +83,10 @@ fn included() -> BTreeSet<String> {
 fn the_build_stage_copies_sources_and_no_documents() {
     let (copied, included) = (copied(), included());
     assert!(included.len() > 5, "{included:?}");
-    for file in ["Cargo.toml", "Cargo.lock", "src", "crates/nhwc/Cargo.toml", "crates/nhwc/src"].into_iter().chain(included.iter().map(String::as_str)) {
+    for file in ["Cargo.toml", "Cargo.lock", "src", "crates/nhwc/Cargo.toml", "crates/nhwc/src"]
+        .into_iter()
+        .chain(included.iter().map(String::as_str))
+    {
         let is_there = copied.iter().any(|one| file == one || file.starts_with(&format!("{one}/")));
         assert!(is_there, "{file} is built in, and the Containerfile does not copy it");
     }

@@ -10,6 +10,7 @@ use super::super::cache_codec::StoredFacts;
 use super::super::error::Attempt;
 use super::super::outcome::{Rendition, RenditionFacts, RenditionOrigin};
 use super::super::plan::ColorizePlan;
+use super::super::timeline::TimedStep;
 use crate::provider::{Billed, FailureKind, ProviderError};
 
 /// The largest image, in bytes, that is published in Redis. Other replicas look for a larger image in the shared cache,
@@ -75,7 +76,7 @@ pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, Rendition
         in_color: facts.in_color,
         damage: facts.damage.clone(),
         attempts: attempts.collect::<Option<_>>()?,
-        timings: vec![("provider", facts.cost.time)],
+        timings: vec![(TimedStep::Provider, facts.cost.time)],
         cache_key: plan.search.rendition_key(about, plan.format, plan.decoder_revision()),
     };
     Some((rendition, facts))

@@ -93,7 +93,7 @@ impl FakeProvider {
     fn picture(&self, gray: &Gray, color: f32) -> ProviderColor {
         let photo = Photo::from_gray(gray.clone());
         let chroma = Chroma::new(1, 1, vec![color], vec![color]).unwrap();
-        let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None };
+        let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None, threads: 1 };
         ProviderColor::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
     }
 }
@@ -216,6 +216,7 @@ fn request(bytes: &[u8]) -> ColorizeRequest {
         format: None,
         client: Client { address: None, key: None },
         reuse: Reuse::default(),
+        received: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         connection: None,

@@ -7,10 +7,14 @@ mod own;
 mod png;
 mod webp;
 
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+pub use jpeg::PARALLEL_FROM;
 
 use super::merge::Merge;
 use super::orient::{OrientedPlane, swaps_sides};
+use super::rows::{RowFn, RowSource};
 use super::{Chroma, CodecStep, Gray, Limits, OutputFormat, Photo, PhotoError, Rgb, caught, decode};
 
 /// The options for encoding a rendition.
@@ -21,29 +25,38 @@ pub struct EncodeOptions {
     pub quality: u8,
     /// A remark that is stored in the file, such as "coloured by MODEL". The file has no other metadata.
     pub note: Option<String>,
+    /// Threads that may encode a large JPEG, at least 1. Their number changes no byte of the file.
+    pub threads: usize,
 }
 
 /// An encoded picture and the time that each step took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     pub bytes: Vec<u8>,
-    /// Time spent computing the rows: merging chroma and luminance, or scaling a provider's own pixels.
+    /// Time spent computing the rows: merging chroma and luminance, or scaling a provider's own pixels. If several
+    /// threads compute rows, this is their mean, so that `merge` and `encode` add up to the elapsed time.
     pub merge: Duration,
     /// Time spent encoding the rows in the file format.
     pub encode: Duration,
 }
 
-/// The pixels of a picture that is being encoded, one row at a time from the top.
-struct Rows<'a> {
+/// A picture to be encoded.
+#[derive(Clone, Copy)]
+struct Picture<'a> {
     width: u32,
     height: u32,
     /// Opacity of every pixel; `None` if all are opaque.
     alpha: Option<&'a [u8]>,
-    /// Computes a row of 8-bit sRGB.
-    fill: &'a mut dyn FnMut(usize, &mut [u8]),
+    source: &'a dyn RowSource,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> Picture<'a> {
+    /// A picture of a photo's size and opacity.
+    fn of(photo: &'a Photo, source: &'a dyn RowSource) -> Self {
+        Self { width: photo.width(), height: photo.height(), alpha: photo.alpha.as_deref(), source }
+    }
+
+    /// The opacity of row `y`.
     fn alpha(&self, y: usize) -> Option<&'a [u8]> {
         let width = self.width as usize;
         self.alpha.map(|alpha| &alpha[y * width..][..width])
@@ -59,8 +72,8 @@ pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result
     checked(photo)?;
     caught(CodecStep::Encode, options.format, || {
         let start = Instant::now();
-        let mut merge = Merge::new(photo, chroma)?;
-        write(ImageSize::of(photo), start.elapsed(), &mut |y, row| merge.row(y, row), options)
+        let merge = Merge::new(photo, chroma)?;
+        write(Picture::of(photo, &merge), start.elapsed(), options)
     })
 }
 
@@ -72,8 +85,8 @@ pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<E
     checked(photo)?;
     caught(CodecStep::Encode, options.format, || {
         let start = Instant::now();
-        let mut own = own::ProviderRows::new(photo, rgb)?;
-        write(ImageSize::of(photo), start.elapsed(), &mut |y, row| own.row(y, row), options)
+        let own = own::ProviderRows::new(photo, rgb)?;
+        write(Picture::of(photo, &own), start.elapsed(), options)
     })
 }
 
@@ -99,9 +112,8 @@ pub fn encode_upload(
         return Err(PhotoError::Broken("The size of the opacity does not match the picture.".to_owned()));
     }
     caught(CodecStep::Encode, options.format, || {
-        let mut turned = OrientedPlane::new(&stored.pixels, stored.width, stored.height, stored.orientation);
-        let size = ImageSize { width, height, alpha };
-        write(size, Duration::ZERO, &mut |y, row| turned.row(y, row.as_chunks_mut().0), options)
+        let turned = OrientedPlane::new(&stored.pixels, stored.width, stored.height, stored.orientation);
+        write(Picture { width, height, alpha, source: &turned }, Duration::ZERO, options)
     })
 }
 
@@ -118,61 +130,68 @@ fn checked(photo: &Photo) -> Result<(), PhotoError> {
     Ok(())
 }
 
-/// The size and opacity of the picture to be encoded.
-struct ImageSize<'a> {
-    width: u32,
-    height: u32,
-    alpha: Option<&'a [u8]>,
+/// Encodes a picture. Measures the time to compute its rows separately from the time to encode them.
+fn write(picture: Picture<'_>, before: Duration, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
+    let start = Instant::now();
+    let timed =
+        TimedRows { source: picture.source, nanoseconds: AtomicU64::new(0), threads: AtomicU32::new(0) };
+    let picture = Picture { source: &timed, ..picture };
+    let bytes = match options.format {
+        OutputFormat::Png => png::write(picture, options),
+        OutputFormat::Jpeg => jpeg::write(picture, options),
+        OutputFormat::WebP => webp::write(picture, options),
+    }?;
+    let merge = timed.mean();
+    let encode = start.elapsed().saturating_sub(merge);
+    Ok(Encoded { bytes, merge: before + merge, encode })
 }
 
-impl<'a> ImageSize<'a> {
-    fn of(photo: &'a Photo) -> Self {
-        Self { width: photo.width(), height: photo.height(), alpha: photo.alpha.as_deref() }
+/// Measures the time to compute rows.
+struct TimedRows<'a> {
+    source: &'a dyn RowSource,
+    /// The sum for all threads.
+    nanoseconds: AtomicU64,
+    threads: AtomicU32,
+}
+
+impl TimedRows<'_> {
+    /// The mean time of a thread.
+    fn mean(&self) -> Duration {
+        let sum = Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed));
+        sum / self.threads.load(Ordering::Relaxed).max(1)
+    }
+
+    fn timed<T>(&self, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        self.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        result
     }
 }
 
-/// Encodes a picture of this size. Measures the time to compute its rows separately from the time to encode them.
-fn write(
-    size: ImageSize<'_>,
-    before: Duration,
-    fill: &mut dyn FnMut(usize, &mut [u8]),
-    options: &EncodeOptions,
-) -> Result<Encoded, PhotoError> {
-    let start = Instant::now();
-    let mut merge = Duration::ZERO;
-    let mut timed = |y: usize, row: &mut [u8]| {
-        let start = Instant::now();
-        fill(y, row);
-        merge += start.elapsed();
-    };
-    let rows = Rows { width: size.width, height: size.height, alpha: size.alpha, fill: &mut timed };
-    let bytes = match options.format {
-        OutputFormat::Png => png::write(rows, options),
-        OutputFormat::Jpeg => jpeg::write(rows, options),
-        OutputFormat::WebP => webp::write(rows, options),
-    }?;
-    let encode = start.elapsed().saturating_sub(merge);
-    Ok(Encoded { bytes, merge: before + merge, encode })
+impl RowSource for TimedRows<'_> {
+    fn rows(&self) -> RowFn<'_> {
+        self.threads.fetch_add(1, Ordering::Relaxed);
+        let mut rows = self.timed(|| self.source.rows());
+        Box::new(move |y, row| self.timed(|| rows(y, row)))
+    }
 }
 
 /// Encodes luminance as an 8-bit grey file.
 pub(super) fn gray(gray: &Gray, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let codes = gray.to_srgb8();
+    let width = gray.width as usize;
+    let source = |y: usize, row: &mut [u8]| {
+        let codes = &codes[y * width..][..width];
+        row.chunks_exact_mut(3).zip(codes).for_each(|(pixel, &code)| pixel.fill(code));
+    };
     caught(CodecStep::Encode, options.format, || match options.format {
         OutputFormat::Png => png::gray(gray, &codes),
         OutputFormat::Jpeg => jpeg::gray(gray, &codes, options.quality),
-        OutputFormat::WebP => webp::write(
-            Rows {
-                width: gray.width,
-                height: gray.height,
-                alpha: None,
-                fill: &mut |y, row| {
-                    let codes = &codes[y * gray.width as usize..][..gray.width as usize];
-                    row.chunks_exact_mut(3).zip(codes).for_each(|(pixel, &code)| pixel.fill(code));
-                },
-            },
-            options,
-        ),
+        OutputFormat::WebP => {
+            let picture = Picture { width: gray.width, height: gray.height, alpha: None, source: &source };
+            webp::write(picture, options)
+        }
     })
 }
 
@@ -199,7 +218,7 @@ mod tests {
     }
 
     fn options(format: OutputFormat) -> EncodeOptions {
-        EncodeOptions { format, quality: 95, note: Some("coloured by <a & b>".to_owned()) }
+        EncodeOptions { format, quality: 95, note: Some("coloured by <a & b>".to_owned()), threads: 1 }
     }
 
     #[test]
@@ -244,6 +263,45 @@ mod tests {
             assert_eq!(again.alpha, photo.alpha.clone().filter(|_| format != OutputFormat::Jpeg), "{format}");
             assert!(again.gray_for(1 << 20).luma[0] > 64_000, "{format}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_starts_in_the_middle_computes_the_same_rows() {
+        let photo = photo(70, 90);
+        let plane = |k: f32| (0..99).map(|i| (i as f32 * k).sin() * 30.0).collect::<Vec<f32>>();
+        let chroma = Chroma::new(9, 11, plane(0.3), plane(0.7)).unwrap();
+        let rgb = Rgb { width: 30, height: 20, pixels: (0..1800).map(|i| (i * 7 % 256) as u8).collect() };
+        let stored: Vec<[u8; 3]> = (0..6300).map(|i| [i as u8, (i >> 8) as u8, 7]).collect();
+        let sources: [&dyn RowSource; 3] = [
+            &Merge::new(&photo, &chroma).unwrap(),
+            &own::ProviderRows::new(&photo, &rgb).unwrap(),
+            &OrientedPlane::new(&stored, 90, 70, image::metadata::Orientation::Rotate90),
+        ];
+        for (i, source) in sources.into_iter().enumerate() {
+            let compute = |from: usize| {
+                let mut rows = source.rows();
+                let mut pixels = vec![0; 70 * 3 * (90 - from)];
+                pixels.chunks_exact_mut(70 * 3).zip(from..).for_each(|(row, y)| rows(y, row));
+                pixels
+            };
+            let whole = compute(0);
+            for from in [1, 16, 33, 89] {
+                assert!(compute(from) == whole[70 * 3 * from..], "source {i} from row {from}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_time_of_the_threads_is_measured() {
+        let slow = |_: usize, _: &mut [u8]| {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(5) {}
+        };
+        let timed = TimedRows { source: &slow, nanoseconds: AtomicU64::new(0), threads: AtomicU32::new(0) };
+        for _ in 0..3 {
+            timed.rows()(0, &mut []);
+        }
+        assert!((5..500).contains(&timed.mean().as_millis()), "{:?}", timed.mean());
     }
 
     #[test]

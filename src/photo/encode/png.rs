@@ -4,19 +4,20 @@ use std::io::Write;
 
 use png::{BitDepth, ColorType, Compression, Encoder, Filter, SrgbRenderingIntent};
 
-use super::{EncodeOptions, Rows, unwritable};
+use super::{EncodeOptions, Picture, unwritable};
 use crate::photo::{Gray, OutputFormat, PhotoError};
 
 /// Bytes that are collected before an IDAT chunk is written.
 const CHUNK: usize = 64 * 1024;
 
-pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
-    let color = if rows.alpha.is_some() { ColorType::Rgba } else { ColorType::Rgb };
-    let width = rows.width as usize;
+pub(super) fn write(picture: Picture<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
+    let color = if picture.alpha.is_some() { ColorType::Rgba } else { ColorType::Rgb };
+    let width = picture.width as usize;
     let (mut rgb, mut rgba) = (vec![0; width * 3], vec![0; width * 4]);
-    stream((rows.width, rows.height), color, options.note.as_deref(), |y, file| {
-        (rows.fill)(y, &mut rgb);
-        let Some(alpha) = rows.alpha(y) else { return file.write_all(&rgb) };
+    let mut rows = picture.source.rows();
+    stream((picture.width, picture.height), color, options.note.as_deref(), |y, file| {
+        rows(y, &mut rgb);
+        let Some(alpha) = picture.alpha(y) else { return file.write_all(&rgb) };
         for ((pixel, rgb), &alpha) in rgba.chunks_exact_mut(4).zip(rgb.chunks_exact(3)).zip(alpha) {
             pixel[..3].copy_from_slice(rgb);
             pixel[3] = alpha;

@@ -3,12 +3,12 @@
 
 use webpx::{Encoder, EncoderConfig, Unstoppable, YuvPlanes, YuvPlanesRef};
 
-use super::{EncodeOptions, Rows, note, unwritable};
+use super::{EncodeOptions, Picture, note, unwritable};
 use crate::photo::needs::OPACITY_COMPRESSED;
 use crate::photo::{OutputFormat, PhotoError};
 
-pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
-    let (width, height) = (rows.width, rows.height);
+pub(super) fn write(picture: Picture<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
+    let (width, height) = (picture.width, picture.height);
     // The maximum width and height is 16,383 (RFC 9649, 2.7).
     let Some(mut planes) = YuvPlanes::new_checked(width, height, false) else {
         return Err(PhotoError::Unwritable(format!(
@@ -18,11 +18,12 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
     };
     let across = width as usize;
     let mut pair = vec![0; across * 6];
+    let mut rows = picture.source.rows();
     for top in (0..height as usize).step_by(2) {
         let (upper, lower) = pair.split_at_mut(across * 3);
-        (rows.fill)(top, upper);
+        rows(top, upper);
         if top + 1 < height as usize {
-            (rows.fill)(top + 1, lower);
+            rows(top + 1, lower);
         } else {
             lower.copy_from_slice(upper);
         }
@@ -37,7 +38,9 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
             (*u, *v) = chroma_of(four);
         }
     }
-    let planes = YuvPlanesRef { a: rows.alpha, ..YuvPlanesRef::from(&planes) };
+    // The buffers of the rows are not needed any more, but libwebp needs memory.
+    drop(rows);
+    let planes = YuvPlanesRef { a: picture.alpha, ..YuvPlanesRef::from(&planes) };
     let compressed = u64::from(width) * u64::from(height) <= OPACITY_COMPRESSED;
     let quality = f32::from(options.quality.clamp(1, 100));
     let mut config = EncoderConfig::new().quality(quality).alpha_compression(compressed);

@@ -6,6 +6,7 @@ mod reuse;
 mod site;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use rocket::Request;
 use rocket::http::Status;
@@ -36,6 +37,8 @@ pub struct Context {
     pub limited: Limited,
     /// The trace that the request belongs to.
     pub parent: Option<TraceParent>,
+    /// When the request arrived.
+    pub received: Instant,
     /// The connection on which the client waits.
     pub connection: Option<Arc<dyn Connection>>,
     leave: Result<(), Problem>,
@@ -169,10 +172,20 @@ impl<'r> FromRequest<'r> for Context {
         let AuthorizedClient { client, leave } = known.clone();
         let reuse = reuse::allowed(request.headers().get("Cache-Control"));
         let (gateway, limited) = (gateway.clone(), limited(request).clone());
-        let parent = RequestIdentity::of(request).parent;
+        let &RequestIdentity { parent, received, .. } = RequestIdentity::of(request);
         let connection =
             TcpConnection::of(request).map(|connection| Arc::new(connection) as Arc<dyn Connection>);
-        Outcome::Success(Self { gateway, snapshot, client, reuse, limited, parent, connection, leave })
+        Outcome::Success(Self {
+            gateway,
+            snapshot,
+            client,
+            reuse,
+            limited,
+            parent,
+            received,
+            connection,
+            leave,
+        })
     }
 }
 

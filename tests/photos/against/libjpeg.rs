@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use jpeg_encoder::{ColorType, SamplingFactor};
-use pixcolor::photo::{Limits, Photo, Rgb};
+use pixcolor::photo::{EncodeOptions, Limits, OutputFormat, Photo, Rgb, encode};
 
 use crate::make::{self, Random};
 
@@ -221,6 +221,30 @@ fn every_cmyk_layout_matches_libjpeg() {
                     assert_eq!(result, Ok(()), "{kind:?} {sampling:?} {script:?} {restart} {size:?}");
                 }
             }
+        }
+    }
+}
+
+/// One of the sizes is large enough for restart markers.
+#[test]
+fn libjpeg_reads_our_files_without_warnings_and_like_us() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ours.jpg");
+    for (size, quality) in product(SIZES.into_iter().chain([(1, 1), (2051, 2003)]), &[1, 90, 95, 100]) {
+        let rgb = Rgb { width: size.0, height: size.1, pixels: make::scene(size.0, size.1).into_raw() };
+        let options = EncodeOptions {
+            format: OutputFormat::Jpeg,
+            quality,
+            note: Some("coloured by a test".to_owned()),
+            threads: 1,
+        };
+        let photo = Photo::from_gray(rgb.gray());
+        let colored = encode(&photo, &rgb.chroma().unwrap(), &options).unwrap().bytes;
+        let gray = photo.gray.encode(OutputFormat::Jpeg, quality).unwrap();
+        for file in [colored, gray] {
+            std::fs::write(&path, &file).unwrap();
+            assert!(run("djpeg", &["-strict"], &path).is_some(), "{size:?} {quality}");
+            assert_eq!(compare(folder.path(), &file, 1.0), Ok(()), "{size:?} {quality}");
         }
     }
 }

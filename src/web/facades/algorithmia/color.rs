@@ -252,6 +252,8 @@ async fn colorize_one(
         format: Some(OutputFormat::Png),
         client: context.client.clone(),
         reuse: context.reuse,
+        // A call may have several pictures, each with a timeline of its own.
+        received: Instant::now(),
         deadline: call.deadline,
         trace: Trace::default(),
         connection: context.connection.clone(),

@@ -114,11 +114,13 @@ impl Upgraded {
     }
 }
 
-/// The largest difference of two images' samples.
-fn difference(one: &Answer, other: &Answer) -> u8 {
+/// The largest difference of two images' samples, and the mean difference.
+fn differences(one: &Answer, other: &Answer) -> (u8, f64) {
     let (one, other) = (one.picture().to_rgb8(), other.picture().to_rgb8());
     assert_eq!(one.dimensions(), other.dimensions());
-    one.iter().zip(other.iter()).map(|(one, other)| one.abs_diff(*other)).max().unwrap()
+    let all: Vec<u8> = one.iter().zip(other.iter()).map(|(one, other)| one.abs_diff(*other)).collect();
+    let sum: f64 = all.iter().map(|&one| f64::from(one)).sum();
+    (*all.iter().max().unwrap(), sum / all.len() as f64)
 }
 
 #[test]
@@ -159,7 +161,11 @@ fn correctly_decoded_images_need_no_new_call() {
         let status = if changed { "hit; detail=merged-disk" } else { "hit; detail=disk" };
         assert_eq!(answer.header("cache-status"), format!("PixColor; {status}"), "{provider} {name}");
         let before = upgraded.get(&format!("/v1/results/{digest}"));
-        assert!(difference(&answer, &before) < 2, "{provider} {name}");
+        let (largest, mean) = differences(&answer, &before);
+        // The older version's JPEG encoder kept the chroma of one pixel of four, and now it is their mean. This changes
+        // single pixels at the edges of colours.
+        let same = if name.ends_with("jpg") { mean < 2.5 } else { largest < 2 };
+        assert!(same, "{provider} {name}: {largest}, {mean} on average");
         let again = upgraded.colorize(&provider, &name);
         assert_eq!(again.header("cache-status"), "PixColor; hit; detail=memory", "{provider} {name}");
         assert_eq!(upgraded.by_fingerprint(&provider, &name).body, answer.body, "{provider} {name}");

@@ -56,7 +56,8 @@ fn copied() -> Vec<String> {
     sources.collect()
 }
 
-/// The files outside of `src/` that the program includes, except those that only unit tests include.
+/// The files outside of `src/` that the program includes, except those that only unit tests include: modules and files
+/// named `tests`.
 fn included() -> BTreeSet<String> {
     let mut folders = vec![path("src")];
     let mut found = BTreeSet::new();
@@ -65,6 +66,9 @@ fn included() -> BTreeSet<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.extend((path.file_name().unwrap() != "tests").then_some(path));
+                continue;
+            }
+            if path.file_name().unwrap() == "tests.rs" {
                 continue;
             }
             let Ok(text) = std::fs::read_to_string(&path) else { continue };

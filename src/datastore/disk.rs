@@ -134,7 +134,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Stores who may read a collection in the file [`READERS`]; without that file, it is [`Readers::Algorithms`]. The
+    /// Stores a collection's readers in the file [`READERS`]. Without that file they are [`Readers::Algorithms`]. The
     /// file is tiny and does not count as used space.
     pub fn set_readers(&self, folder: &Path, readers: Readers) -> Result<(), StoreError> {
         let file = folder.join(READERS);

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, Compression};
 
 use super::gray::fit;
-use super::simd::vectorized;
+use super::simd::{ROUND, vectorized};
 use super::{Chroma, PhotoError, resample};
 
 /// Steps per unit of a\* or b\*.
@@ -121,9 +121,6 @@ impl Chroma {
 fn unwritable(error: png::EncodingError) -> PhotoError {
     PhotoError::Unwritable(format!("The chroma cannot be stored ({error})."))
 }
-
-/// Added to a small number, it leaves no bits for the fraction, so the sum is rounded. `f32::round` would be a call.
-const ROUND: f32 = 12_582_912.0;
 
 /// Rounds a value to the nearest step that can be stored.
 #[inline(always)]

@@ -24,6 +24,10 @@ impl<T, F: FnOnce() -> T> SimdOp for Work<F> {
     }
 }
 
+/// 1.5 x 2^23. The sum with a number of small magnitude has no bits for a fraction, so it is rounded, and the number is
+/// in its low bits. `f32::round` would be a function call.
+pub(super) const ROUND: f32 = 12_582_912.0;
+
 /// Eight rows of eight numbers.
 pub(super) type Eight = [[f32; 8]; 8];
 

@@ -51,9 +51,8 @@ fn server_timing_has_all_steps_without_overlap() {
     let all =
         ["receive", "queue", "decode", "detect", "reduce", "provider", "guard", "merge", "encode", "store"];
     assert_eq!(names, all);
-    // Only sending the response is in no step. It is short, but on a busy machine it may wait.
+    // Only sending the response is in no step; how long it waits on a busy machine is unknown.
     assert!(sum <= took * 1.01, "{sum} of {took} ms");
-    assert!(sum > took / 2.0, "{sum} of {took} ms");
 
     let again = server.colorize(&picture);
     assert_eq!(timing(&again).0, ["receive", "cache"]);

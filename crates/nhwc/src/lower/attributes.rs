@@ -1,4 +1,4 @@
-//! The attributes of one node. Each must be read; what is left over is unknown to this engine.
+//! The attributes of one node. An attribute that no lowering reads is unknown to this engine, and the node unsupported.
 
 use super::Reason;
 use crate::onnx::{AttributeValue, Node};

@@ -7,7 +7,7 @@
 use std::array;
 use std::f32::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 
-use crate::photo::simd::{Eight, transposed};
+use crate::photo::simd::{Eight, ROUND, transposed};
 
 /// Quantised coefficients in zigzag order. Samples are at least -128 and at most 127, so the first coefficient, DC, is
 /// from -1024 to 1016, and the magnitude of all others is at most 1020.
@@ -56,9 +56,6 @@ pub(super) const CHROMA: [u8; 64] = [
     99, 99, 99, 99, 99, 99, 99, 99,
     99, 99, 99, 99, 99, 99, 99, 99,
 ];
-
-/// The result of adding it to a number of small magnitude has the number, rounded, in its low bits.
-pub(super) const ROUND: f32 = 12_582_912.0;
 
 /// The divisors for one kind of component.
 pub(super) struct Quantization {

@@ -1,9 +1,8 @@
 //! Rows of RGB become planes of Y', Cb and Cr.
 
-use super::dct::ROUND;
 use super::{Layout, Sampling};
 use crate::photo::rows::RowFn;
-use crate::photo::simd::{Eight, vectorized};
+use crate::photo::simd::{Eight, ROUND, vectorized};
 
 /// The planes of one row of MCUs.
 pub(super) struct Planes {

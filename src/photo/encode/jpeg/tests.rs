@@ -95,7 +95,8 @@ impl Samples {
     }
 }
 
-/// A photograph with film grain. It is enlarged, so that the blocks of its own file are not those of ours.
+/// A photograph with film grain. It is enlarged, so that the blocks of the file that it was read from have another size
+/// than those of the file that is written.
 fn photograph(sampling: Sampling) -> Samples {
     let small = image::load_from_memory(include_bytes!("../../../../tests/data/rocket.jpg")).unwrap();
     let large = imageops::resize(&small.to_rgb8(), 1155, 866, FilterType::CatmullRom);

@@ -15,6 +15,7 @@ mod gray;
 mod guided;
 mod head;
 mod ifd;
+mod jpeg;
 mod kinds;
 mod lab;
 mod merge;
@@ -36,6 +37,8 @@ pub use decode::fuzzing;
 pub use encode::{EncodeOptions, Encoded, PARALLEL_FROM, encode, encode_own, encode_upload};
 pub use gray::{contrast, luma_correlation};
 pub use head::{check_size, format_of, read_head};
+#[doc(hidden)]
+pub use merge::merged;
 pub use panics::CodecStep;
 pub(crate) use panics::caught;
 pub use rgb::Rgb;

@@ -62,8 +62,9 @@ impl MemoryNeeds {
     }
 }
 
-/// Maximum bytes while a JPEG is decoded: the decoded pixels, for a progressive file also all coefficients at two bytes
-/// each, and for an unusual layout or several baseline scans also the samples of each component.
+/// Maximum bytes while a JPEG is decoded: none for an ordinary baseline file, which is read row by row. For any other,
+/// the decoded pixels, for a progressive file also all coefficients at two bytes each, and for an unusual layout or
+/// several baseline scans also the samples of each component.
 fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
     const SOF2: u8 = 0xC2;
     let Ok(Some(frame)) = jpeg_frame(bytes) else { return 0 };
@@ -84,12 +85,18 @@ fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
         // The coefficients of one component, the samples of all, and a copy of the file.
         (true, false) if count == 3 && pixels > SPLIT_ABOVE => planes + 2 * pixels + bytes.len() as u64,
         (true, false) => whole + 2 * planes,
+        (false, false) if in_one_scan && by_rows(&sampling) => 0,
         (false, false) if in_one_scan => whole,
         (false, _) => whole + planes,
     };
     // A truncated file is repaired first, and the repaired file needs memory, too.
     let cut = memchr::memmem::rfind(bytes, &[0xFF, 0xD9]).is_none();
     decoding + if cut { 2 * bytes.len() as u64 } else { 0 }
+}
+
+/// Whether a baseline JPEG in one scan is decoded row by row.
+fn by_rows(sampling: &[(u64, u64)]) -> bool {
+    matches!(sampling, [_] | [(1 | 2, 1 | 2), (1, 1), (1, 1)])
 }
 
 /// The number of components in the first scan after a frame header.

@@ -28,16 +28,20 @@ impl<T, F: FnOnce() -> T> SimdOp for Work<F> {
 /// in its low bits. `f32::round` would be a function call.
 pub(super) const ROUND: f32 = 12_582_912.0;
 
-/// Eight rows of eight numbers.
-pub(super) type Eight = [[f32; 8]; 8];
+/// Numbers that are computed together: a vector register of AVX2.
+pub(super) const LANES: usize = 8;
+pub(super) type Lanes = [f32; LANES];
+
+/// Eight rows of eight values.
+pub(super) type Eight<T> = [[T; 8]; 8];
 
 /// Exchanges rows and columns.
 #[inline(always)]
-pub(super) fn transposed(rows: &Eight) -> Eight {
+pub(super) fn transposed<T: Copy>(rows: &Eight<T>) -> Eight<T> {
     // Each round interleaves the rows i and i + 4, for which there are vector instructions.
     #[inline(always)]
-    fn round(rows: &Eight) -> Eight {
-        let mut out = [[0.0; 8]; 8];
+    fn round<T: Copy>(rows: &Eight<T>) -> Eight<T> {
+        let mut out = *rows;
         for i in 0..4 {
             let [one, other] = [&rows[i], &rows[i + 4]];
             out[2 * i] = std::array::from_fn(|j| if j % 2 == 0 { one[j / 2] } else { other[j / 2] });
@@ -55,8 +59,8 @@ mod tests {
 
     #[test]
     fn rows_become_columns() {
-        let rows: Eight = std::array::from_fn(|y| std::array::from_fn(|x| (10 * y + x) as f32));
-        let columns: Eight = std::array::from_fn(|y| std::array::from_fn(|x| (10 * x + y) as f32));
+        let rows: Eight<u8> = std::array::from_fn(|y| std::array::from_fn(|x| (10 * y + x) as u8));
+        let columns: Eight<u8> = std::array::from_fn(|y| std::array::from_fn(|x| (10 * x + y) as u8));
         assert_eq!(transposed(&rows), columns);
     }
 }

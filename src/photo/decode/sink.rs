@@ -33,6 +33,7 @@ impl RowPosition {
 }
 
 /// A row of sRGB values (encoded, not linear).
+#[derive(Clone, Copy)]
 pub(super) enum Row<'a> {
     Gray8(&'a [u8]),
     Gray16(&'a [u16]),
@@ -40,9 +41,20 @@ pub(super) enum Row<'a> {
     Rgb16(&'a [u16]),
 }
 
+impl Row<'_> {
+    fn pixels(&self) -> usize {
+        match self {
+            Self::Gray8(codes) => codes.len(),
+            Self::Gray16(codes) => codes.len(),
+            Self::Rgb8(codes) => codes.len() / 3,
+            Self::Rgb16(codes) => codes.len() / 3,
+        }
+    }
+}
+
 /// Receives rows of sRGB.
 pub(super) trait Sink {
-    /// Called once, before the first row.
+    /// Called before the first row, and again if another decoder starts from the beginning.
     fn begin(&mut self, width: u32, height: u32);
     fn row(&mut self, place: RowPosition, row: Row<'_>, alpha: Option<&[u8]>);
 }
@@ -55,7 +67,7 @@ pub(super) struct LumaSink {
     luma: Vec<u16>,
     alpha: Vec<u8>,
     color: ColorSampler,
-    /// Buffer for one row.
+    /// The luminance of pixels that are not a whole row.
     row: Vec<u16>,
 }
 
@@ -73,16 +85,14 @@ impl LumaSink {
         Photo { gray: Gray { width, height, luma }, alpha, color: self.color.finish(), damage: None }
     }
 
-    fn rgb<T: Copy + Into<usize>>(
+    /// Passes the colours of some pixels to the sampler.
+    fn sample<T: Copy + Into<usize>>(
         &mut self,
         place: RowPosition,
-        codes: &[T],
+        pixels: &[[T; 3]],
         light: &[f32],
         alpha: Option<&[u8]>,
     ) {
-        let pixels: &[[T; 3]] = codes.as_chunks().0;
-        self.row.resize(pixels.len(), 0);
-        lab::luma_of_row(pixels, light, &mut self.row);
         if !self.color.wants_row(place.y) {
             return;
         }
@@ -104,20 +114,34 @@ impl Sink for LumaSink {
 
     fn row(&mut self, place: RowPosition, row: Row<'_>, alpha: Option<&[u8]>) {
         let width = self.width as usize;
-        self.row.clear();
+        let stored = &mut self.luma[place.y * width..][..width];
+        let whole = place.step == 1 && row.pixels() == width;
+        let luma = if whole {
+            &mut *stored
+        } else {
+            self.row.resize(row.pixels(), 0);
+            &mut self.row[..]
+        };
         match row {
             Row::Gray8(codes) => {
                 let table = &*LUMA8;
-                self.row.extend(codes.iter().map(|&code| table[code as usize]));
+                luma.iter_mut().zip(codes).for_each(|(luma, &code)| *luma = table[code as usize]);
             }
             Row::Gray16(codes) => {
                 let table = &*LUMA16;
-                self.row.extend(codes.iter().map(|&code| table[code as usize]));
+                luma.iter_mut().zip(codes).for_each(|(luma, &code)| *luma = table[code as usize]);
             }
-            Row::Rgb8(codes) => self.rgb(place, codes, &LINEAR8[..], alpha),
-            Row::Rgb16(codes) => self.rgb(place, codes, &LINEAR16, alpha),
+            Row::Rgb8(codes) => lab::luma_of_row(codes.as_chunks().0, &LINEAR8[..], luma),
+            Row::Rgb16(codes) => lab::luma_of_row(codes.as_chunks().0, &LINEAR16, luma),
         }
-        place.put(&self.row, &mut self.luma[place.y * width..][..width]);
+        if !whole {
+            place.put(&self.row, stored);
+        }
+        match row {
+            Row::Rgb8(codes) => self.sample(place, codes.as_chunks().0, &LINEAR8[..], alpha),
+            Row::Rgb16(codes) => self.sample(place, codes.as_chunks().0, &LINEAR16, alpha),
+            Row::Gray8(_) | Row::Gray16(_) => {}
+        }
         if let Some(alpha) = alpha {
             if self.alpha.is_empty() {
                 self.alpha = vec![255; self.luma.len()];
@@ -174,13 +198,7 @@ impl Sink for RgbSink {
     fn row(&mut self, place: RowPosition, row: Row<'_>, alpha: Option<&[u8]>) {
         let width = self.width as usize;
         let out = self.pixels[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
-        let pixels = match row {
-            Row::Gray8(codes) => codes.len(),
-            Row::Gray16(codes) => codes.len(),
-            Row::Rgb8(codes) => codes.len() / 3,
-            Row::Rgb16(codes) => codes.len() / 3,
-        };
-        for (x, pixel) in out.take(pixels).enumerate() {
+        for (x, pixel) in out.take(row.pixels()).enumerate() {
             *pixel = match row {
                 Row::Gray8(codes) => [codes[x]; 3],
                 Row::Gray16(codes) => [eight_bits(codes[x]); 3],

@@ -18,7 +18,7 @@ pub(super) fn dc_codes() -> Vec<(u32, u32)> {
 }
 
 /// Number of bits that are looked up at once; few codes are longer.
-const LOOKUP: u32 = 10;
+pub(super) const LOOKUP: u32 = 10;
 
 /// A Huffman table: codes and their values.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub(super) struct Codes {
     values: Vec<u8>,
     /// For each value of the next [`LOOKUP`] bits: length of the code at their start, and its value. Length 0 means
     /// that the code has more than [`LOOKUP`] bits.
-    short: Vec<(u8, u8)>,
+    pub(super) short: Vec<(u8, u8)>,
 }
 
 impl Codes {
@@ -58,19 +58,21 @@ impl Codes {
 pub(super) struct Tables {
     pub(super) dc: [Option<Codes>; 4],
     pub(super) ac: [Option<Codes>; 4],
-    /// Quantization step of the DC coefficient, by table number.
-    pub(super) dc_steps: [u16; 4],
+    /// Quantization steps in zigzag order, by table number; `None` if the file has no such table.
+    pub(super) steps: [Option<[u16; 64]>; 4],
 }
 
 impl Tables {
-    /// Reads the steps of the DC coefficient from a DQT segment (ITU T.81, B.2.4.1), up to the first table that is cut
-    /// off.
+    /// Reads a DQT segment (ITU T.81, B.2.4.1), up to the first table that is cut off.
     pub(super) fn read_steps(&mut self, mut body: &[u8]) {
         while let Some((&kind, rest)) = body.split_first() {
             let wide = kind >> 4 != 0;
             let Some((steps, rest)) = rest.split_at_checked(if wide { 128 } else { 64 }) else { return };
-            if let Some(step) = self.dc_steps.get_mut(usize::from(kind & 15)) {
-                *step = if wide { u16::from_be_bytes([steps[0], steps[1]]) } else { steps[0].into() };
+            if let Some(table) = self.steps.get_mut(usize::from(kind & 15)) {
+                *table = Some(std::array::from_fn(|i| match wide {
+                    true => u16::from_be_bytes([steps[2 * i], steps[2 * i + 1]]),
+                    false => steps[i].into(),
+                }));
             }
             body = rest;
         }
@@ -92,6 +94,7 @@ impl Tables {
 }
 
 /// Reads entropy-coded data up to a marker or the end.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -106,6 +109,15 @@ impl<'a> Bits<'a> {
     }
 
     /// Fills the buffer to at least 32 bits, if the data has that many.
+    #[inline(always)]
+    pub(super) fn fill(&mut self) {
+        if self.count < 32 {
+            self.refill();
+        }
+    }
+
+    /// Adds at least 25 bits to a buffer of at most 32 bits, if the data has that many.
+    #[inline(always)]
     fn refill(&mut self) {
         if let Some(bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>())
             && !bytes.contains(&0xFF)
@@ -115,6 +127,11 @@ impl<'a> Bits<'a> {
             self.count += 32;
             return;
         }
+        self.refill_bytewise();
+    }
+
+    #[cold]
+    fn refill_bytewise(&mut self) {
         while self.count <= 56 {
             let Some(&byte) = self.data.get(self.at) else { return };
             if byte == 0xFF {
@@ -137,7 +154,15 @@ impl<'a> Bits<'a> {
         self.skip(count, (self.buffer >> 48) as u32 >> (16 - count))
     }
 
-    fn skip<T>(&mut self, count: u32, value: T) -> Option<T> {
+    /// The next [`LOOKUP`] bits; those that the data no longer has are 0.
+    #[inline(always)]
+    pub(super) fn next(&self) -> usize {
+        (self.buffer >> (64 - LOOKUP)) as usize
+    }
+
+    /// Skips bits and returns `value`; `None` if there are fewer bits.
+    #[inline(always)]
+    pub(super) fn skip<T>(&mut self, count: u32, value: T) -> Option<T> {
         self.count = self.count.checked_sub(count)?;
         self.buffer <<= count;
         Some(value)
@@ -148,7 +173,7 @@ impl<'a> Bits<'a> {
         if self.count < 16 {
             self.refill();
         }
-        let &(length, value) = codes.short.get((self.buffer >> (64 - LOOKUP)) as usize)?;
+        let &(length, value) = codes.short.get(self.next())?;
         if length > 0 {
             return self.skip(length.into(), value);
         }

@@ -10,9 +10,10 @@ use super::bits::{BitSink, BitWriter, Bits, DC_CATEGORIES, DC_LENGTHS, Discard, 
 use super::restarts::Intervals;
 use super::scan::{AC_SYMBOLS, Scan, ac_lengths};
 use super::split::write;
-use super::walk::{DHT, DQT, DRI, EOI, JpegLayout, SOI, SOS, ScanHeader, Segment, restart_interval};
+use super::walk::{JpegLayout, ScanHeader, Segment, restart_interval};
 use super::{InputFormat, PhotoError, broken};
 use crate::photo::Damage;
+use crate::photo::jpeg::marker::{DHT, DQT, DRI, EOI, SOI, SOS};
 
 /// Minimum readable part of a picture: one in this many MCUs.
 const LEAST_SHARE: u64 = 10;

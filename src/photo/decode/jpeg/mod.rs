@@ -1,9 +1,10 @@
 //! Decodes JPEG files.
 //!
-//! zune-jpeg decodes ordinary files. jpeg-decoder decodes those with an unusual layout, and those that zune-jpeg
-//! refuses. Damaged files are first repaired by [`mend`] and then decoded by one of the two. benches/README.md compares
-//! the decoders.
+//! [`baseline`] decodes ordinary files. zune-jpeg decodes progressive files and files with four components. jpeg-decoder
+//! decodes files with an unusual layout, and files that zune-jpeg refuses. A damaged file is first repaired by [`mend`]
+//! and then decoded by one of the three. benches/README.md compares the decoders.
 
+mod baseline;
 mod bits;
 mod colors;
 mod mend;
@@ -25,6 +26,7 @@ use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, bro
 use crate::photo::needs::SPLIT_ABOVE;
 use crate::photo::resample::{self, Resample};
 use crate::photo::{Damage, ImageHeader};
+use baseline::Baseline;
 use colors::Colors;
 use walk::JpegLayout;
 
@@ -48,13 +50,19 @@ pub(super) fn decode(
         ));
     }
     let file = IntactJpeg::of(bytes, layout, size)?;
+    if let Some(summary) = file.baseline(sink) {
+        return Ok(summary);
+    }
     let damage = mend::check(bytes, &file.layout, size)?;
     if damage.is_none() && file.layout.is_sound(bytes, size) {
         return file.decode(sink);
     }
     let bytes = mend::mend(bytes, &file.layout, size)?;
     let file = IntactJpeg::of(&bytes, JpegLayout::of(&bytes)?, size)?;
-    let summary = file.decode(sink)?;
+    let summary = match file.baseline(sink) {
+        Some(summary) => summary,
+        None => file.decode(sink)?,
+    };
     Ok(DecodeSummary { damage, ..summary })
 }
 
@@ -77,7 +85,20 @@ impl<'a> IntactJpeg<'a> {
         Ok(Self { bytes, layout, size, colors })
     }
 
-    /// Decodes all samples before passing the first pixel to the sink.
+    /// Decodes ordinary baseline files row by row; `None` if the file is of another kind or damaged.
+    fn baseline(&self, sink: &mut dyn Sink) -> Option<DecodeSummary> {
+        let file = Baseline::of(self.bytes, &self.layout, self.size, self.colors)?;
+        let mut feed = Feed::new(self.source(self.channels()), sink);
+        file.decode(&mut feed)?;
+        Some(feed.finish())
+    }
+
+    /// The channels of files that are decoded row by row.
+    fn channels(&self) -> Channels {
+        if self.colors == Colors::Gray { Channels::Gray } else { Channels::Rgb }
+    }
+
+    /// Decodes other files: all samples before passing the first pixel to the sink.
     fn decode(&self, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
         let (width, height) = self.size;
         let large = u64::from(width) * u64::from(height) > SPLIT_ABOVE;

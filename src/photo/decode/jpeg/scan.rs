@@ -12,12 +12,13 @@ pub(super) static AC_SYMBOLS: [u8; 162] = ac_symbols();
 /// The code of the end of a block has two bits; the codes of all other symbols have eight bits.
 const END_OF_BLOCK: (u32, u32) = (0b00, 2);
 const FIRST_OF_EIGHT: u32 = 0b0100_0000;
-const SIXTEEN_ZEROS: u8 = 0xF0;
-const MOST_BITS: u8 = 10;
+pub(super) const SIXTEEN_ZEROS: u8 = 0xF0;
+/// Maximum bits of an AC coefficient.
+pub(super) const MOST_BITS: u8 = 10;
 
 /// Maximum plausible DC coefficient, after multiplication by its quantization step. 8-bit samples give at most 1,024.
 /// Above 4,096, libjpeg shows white as black.
-const MOST_DC: i32 = 4096;
+pub(super) const MOST_DC: i32 = 4096;
 
 const fn ac_symbols() -> [u8; 162] {
     let mut symbols = [0; 162];
@@ -92,8 +93,9 @@ impl<'a, O: BitSink> Scan<'a, O> {
         let mut blocks = Vec::new();
         for (member, &(place, dc, ac)) in header.members.iter().enumerate() {
             let count = if header.members.len() == 1 { 1 } else { layout.frame.components[place].blocks() };
-            let step = tables.dc_steps.get(usize::from(layout.frame.components[place].table));
-            let step = i32::from(step.copied().unwrap_or_default().max(1)) << header.bits.1;
+            let steps = tables.steps.get(usize::from(layout.frame.components[place].table));
+            let step = steps.copied().flatten().map_or(1, |steps| steps[0].max(1));
+            let step = i32::from(step) << header.bits.1;
             let (dc, ac) = (codes(&tables.dc, dc), codes(&tables.ac, ac));
             let block = Block { member, dc, ac, most_dc: MOST_DC / step };
             blocks.extend(std::iter::repeat_n(block, count));

@@ -7,8 +7,9 @@
 
 use super::bits::{BitSink, BitWriter, Bits, DC_CATEGORIES, DC_LENGTHS, Tables, dc_codes};
 use super::restarts::Intervals;
-use super::walk::{Component, DHT, DQT, DRI, EOI, JpegLayout, SOI, SOS, Segment, restart_interval};
+use super::walk::{Component, JpegLayout, Segment, restart_interval};
 use super::{InputFormat, PhotoError, broken};
+use crate::photo::jpeg::marker::{DHT, DQT, DRI, EOI, SOI, SOS};
 
 const SOF2: u8 = 0xC2;
 

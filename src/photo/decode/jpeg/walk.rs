@@ -2,10 +2,13 @@
 //! before memory or time is spent on it, and a damaged file is detected.
 
 use super::{InputFormat, PhotoError, broken};
+use crate::photo::jpeg::marker::{DRI, EOI, SOF0, SOI, SOS};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) progressive: bool,
+    /// Bits of a sample.
+    pub(super) precision: u8,
     pub(super) components: Vec<Component>,
 }
 
@@ -48,13 +51,6 @@ pub(super) struct ScanHeader {
     pub(super) bits: (u8, u8),
 }
 
-pub(super) const DHT: u8 = 0xC4;
-pub(super) const SOI: u8 = 0xD8;
-pub(super) const EOI: u8 = 0xD9;
-pub(super) const SOS: u8 = 0xDA;
-pub(super) const DQT: u8 = 0xDB;
-pub(super) const DRI: u8 = 0xDD;
-const SOF0: u8 = 0xC0;
 const SOF2: u8 = 0xC2;
 
 /// Maximum segments; cameras write ten to a few hundred.
@@ -234,6 +230,7 @@ impl Component {
 
 impl Frame {
     fn of(parameters: &[u8], progressive: bool) -> Option<Self> {
+        let (&precision, _) = parameters.split_first()?;
         let (&count, rest) = parameters.get(5..)?.split_first()?;
         let components: Vec<Component> = rest
             .as_chunks::<3>()
@@ -246,7 +243,7 @@ impl Frame {
             (1..=4).contains(&x) && (1..=4).contains(&y)
         };
         let sensible = components.len() == usize::from(count) && components.iter().all(sampled);
-        (sensible && !components.is_empty()).then_some(Self { progressive, components })
+        (sensible && !components.is_empty()).then_some(Self { progressive, precision, components })
     }
 
     /// The largest sampling factors of all components.

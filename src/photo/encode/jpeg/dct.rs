@@ -7,20 +7,14 @@
 use std::array;
 use std::f32::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 
+use crate::photo::jpeg::ZIGZAG;
 use crate::photo::simd::{Eight, ROUND, transposed};
 
 /// Quantised coefficients in zigzag order. Samples are at least -128 and at most 127, so the first coefficient, DC, is
 /// from -1024 to 1016, and the magnitude of all others is at most 1020.
 pub(super) type Coefficients = [i16; 64];
 
-/// The place of each coefficient of a file in a block (T.81, figure A.6).
-const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
-    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
-    46, 53, 60, 61, 54, 47, 55, 62, 63,
-];
-
-/// The same for a block whose rows and columns are swapped.
+/// [`ZIGZAG`] for a block whose rows and columns are swapped.
 const ZIGZAG_SWAPPED: [u8; 64] = {
     let mut swapped = ZIGZAG;
     let mut i = 0;
@@ -62,7 +56,7 @@ pub(super) struct Quantization {
     /// In zigzag order, as the file has them.
     pub(super) divisors: [u8; 64],
     /// What the transform's results are multiplied by; rows and columns are swapped.
-    factors: Eight,
+    factors: Eight<f32>,
 }
 
 impl Quantization {
@@ -82,7 +76,7 @@ impl Quantization {
 
     /// Transforms and quantises samples around zero.
     #[inline(always)]
-    pub(super) fn coefficients(&self, samples: &Eight) -> Coefficients {
+    pub(super) fn coefficients(&self, samples: &Eight<f32>) -> Coefficients {
         let transformed = transform(&transposed(&transform(samples)));
         let mut rounded = [0_i16; 64];
         let rows = transformed.iter().zip(&self.factors).zip(rounded.as_chunks_mut::<8>().0);
@@ -97,7 +91,7 @@ impl Quantization {
 
 /// Transforms each column.
 #[inline(always)]
-fn transform(rows: &Eight) -> Eight {
+fn transform(rows: &Eight<f32>) -> Eight<f32> {
     const COS_6: f32 = 0.382_683_43; // cos(6 pi / 16)
     const COS_2_LESS: f32 = 0.541_196_1; // cos(2 pi / 16) - cos(6 pi / 16)
     const COS_2_MORE: f32 = 1.306_563; // cos(2 pi / 16) + cos(6 pi / 16)
@@ -135,7 +129,7 @@ mod tests {
     use super::*;
 
     /// T.81, A.3.3.
-    fn exact(samples: &Eight, u: usize, v: usize) -> f64 {
+    fn exact(samples: &Eight<f32>, u: usize, v: usize) -> f64 {
         let half = |k: usize| if k == 0 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
         let wave = |x: usize, k: usize| ((2 * x + 1) as f64 * k as f64 * std::f64::consts::PI / 16.0).cos();
         let term = |i: usize| f64::from(samples[i / 8][i % 8]) * wave(i % 8, u) * wave(i / 8, v);
@@ -147,7 +141,7 @@ mod tests {
         let mut state = 1_u32;
         for quality in [1, 50, 90, 100] {
             let quantization = Quantization::new(LUMA, quality);
-            let samples: Eight = array::from_fn(|_| {
+            let samples: Eight<f32> = array::from_fn(|_| {
                 array::from_fn(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     (state >> 24) as f32 - 128.0

@@ -1,17 +1,13 @@
 //! The segments of a file before and after the coded blocks (T.81 Annex B, JFIF 1.02).
 
 use super::{Jpeg, Sampling, huffman};
+use crate::photo::jpeg::marker::{DHT, DQT, DRI, EOI, SOF0, SOI, SOS};
 
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
-const SOF0: u8 = 0xC0;
-const DHT: u8 = 0xC4;
-const DQT: u8 = 0xDB;
-const DRI: u8 = 0xDD;
-const SOS: u8 = 0xDA;
 
-/// The last bytes of a file: EOI.
-pub(super) const END: [u8; 2] = [0xFF, 0xD9];
+/// The last bytes of a file.
+pub(super) const END: [u8; 2] = [0xFF, EOI];
 
 /// The marker after a row of MCUs, RST0 to RST7 in turn.
 pub(super) fn restart_marker(mcu_row: usize) -> [u8; 2] {
@@ -21,7 +17,7 @@ pub(super) fn restart_marker(mcu_row: usize) -> [u8; 2] {
 /// The start of a file, with an optional APP1 segment.
 pub(super) fn write(jpeg: &Jpeg<'_>, note: Option<&[u8]>) -> Vec<u8> {
     let layout = jpeg.layout;
-    let mut file = vec![0xFF, 0xD8];
+    let mut file = vec![0xFF, SOI];
     let mut segment = |marker: u8, parts: &[&[u8]]| {
         let body = parts.concat();
         file.extend([0xFF, marker]);

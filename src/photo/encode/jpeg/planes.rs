@@ -47,7 +47,7 @@ impl Plane {
 
     /// The block in a column and row of blocks, with samples around zero.
     #[inline(always)]
-    pub(super) fn block(&self, column: usize, row: usize) -> Eight {
+    pub(super) fn block(&self, column: usize, row: usize) -> Eight<f32> {
         let (x, y) = (column * 8, row * 8);
         let mut values = [[0.0; 8]; 8];
         for (i, values) in values.iter_mut().enumerate() {

@@ -18,7 +18,7 @@ const MIN_CONTRAST: f64 = 1.0;
 const MIN_CHROMA: f64 = 1.0;
 
 /// The range of L\* in which a picture can have visible colour. Black ink and white paper are outside it.
-const COLORABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
+const COLORABLE: std::ops::RangeInclusive<f32> = 10.0..=95.0;
 
 /// If a smaller fraction of the pixels is in the range `COLORABLE`, colour is not checked.
 const MIN_COLORABLE: f64 = 0.02;
@@ -116,21 +116,10 @@ fn same_shape(sent: &Gray, rgb: &Rgb) -> bool {
     same_size || (1.0 / MAX_STRETCH..=MAX_STRETCH).contains(&stretch)
 }
 
-/// L\* of a stored luminance value.
-fn lightness(code: u16) -> f64 {
-    f64::from(code) / 655.35
-}
-
 /// Whether the pixels that can have visible colour do have colour.
 fn is_colored(sent: &Gray, chroma: &Chroma) -> bool {
-    let luma = sent.resize(chroma.width, chroma.height).luma;
-    let all = luma.iter().zip(chroma.a.iter().zip(&chroma.b));
-    let could: Vec<f64> = all
-        .filter(|(code, _)| COLORABLE.contains(&lightness(**code)))
-        .map(|(_, (a, b))| f64::from((a * a + b * b).sqrt()))
-        .collect();
-    let share = could.len() as f64 / luma.len().max(1) as f64;
-    share < MIN_COLORABLE || could.iter().sum::<f64>() / could.len() as f64 >= MIN_CHROMA
+    let (share, mean) = chroma.mean_chroma_where(&sent.resize(chroma.width, chroma.height), COLORABLE);
+    share < MIN_COLORABLE || mean >= MIN_CHROMA
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 //! chroma and new chroma give the same rendition, byte for byte.
 
 use std::io::Cursor;
+use std::ops::RangeInclusive;
 
 use png::{BitDepth, ColorType, Compression};
 
 use super::gray::fit;
+use super::lab::CODES_PER_L;
 use super::simd::{ROUND, vectorized};
-use super::{Chroma, PhotoError, resample};
+use super::{Chroma, Gray, PhotoError, resample};
 
 /// Steps per unit of a\* or b\*.
 const STEPS: f32 = 4.0;
@@ -60,7 +62,9 @@ impl Chroma {
                 self.height
             )));
         }
-        if !self.a.iter().chain(&self.b).all(|value| value.is_finite()) {
+        // All values are looked at, because a loop that may end early is not vectorised.
+        let finite = |plane: &[f32]| plane.iter().fold(true, |all, value| all & value.is_finite());
+        if !finite(&self.a) || !finite(&self.b) {
             return Err(PhotoError::Broken("A chroma plane has values that are not numbers.".to_owned()));
         }
         Ok(())
@@ -72,6 +76,32 @@ impl Chroma {
         sum / (self.a.len().max(1)) as f64
     }
 
+    /// The share of pixels whose L\* in `gray`, a picture of the same size, is in the range, and their mean of
+    /// sqrt(a\*^2 + b\*^2); 0 if there are none.
+    pub fn mean_chroma_where(&self, gray: &Gray, lightness: RangeInclusive<f32>) -> (f64, f64) {
+        // Several sums, because the compiler may not change the order of additions to vectorise them.
+        const SUMS: usize = 16;
+        let (mut counts, mut sums) = ([0_u32; SUMS], [0.0_f64; SUMS]);
+        let (low, high) = (lightness.start() * CODES_PER_L, lightness.end() * CODES_PER_L);
+        vectorized(
+            #[inline(always)]
+            || {
+                let planes = gray.luma.chunks(SUMS).zip(self.a.chunks(SUMS).zip(self.b.chunks(SUMS)));
+                for (luma, (a, b)) in planes {
+                    let values = luma.iter().zip(a.iter().zip(b));
+                    for ((&luma, (a, b)), (count, sum)) in values.zip(counts.iter_mut().zip(&mut sums)) {
+                        let luma = f32::from(luma);
+                        let within = (luma >= low) & (luma <= high);
+                        *count += u32::from(within);
+                        *sum += f64::from(if within { (a * a + b * b).sqrt() } else { 0.0 });
+                    }
+                }
+            },
+        );
+        let count = f64::from(counts.iter().sum::<u32>());
+        (count / self.a.len().max(1) as f64, sums.iter().sum::<f64>() / count.max(1.0))
+    }
+
     /// Encodes the planes: a versioned signature and a 16-bit grey PNG with a\* above b\*. The PNG's checksums detect
     /// damage.
     ///
@@ -79,8 +109,17 @@ impl Chroma {
     /// [`PhotoError::Broken`] if the length of a plane does not match the size.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PhotoError> {
         self.checked()?;
-        let samples: Vec<u8> =
-            [&self.a, &self.b].into_iter().flatten().flat_map(|&value| code(value).to_be_bytes()).collect();
+        let mut samples = vec![0; 4 * self.a.len()];
+        vectorized(
+            #[inline(always)]
+            || {
+                let values = self.a.iter().chain(&self.b);
+                samples.as_chunks_mut().0.iter_mut().zip(values).for_each(
+                    #[inline(always)]
+                    |(sample, &value)| *sample = code(value).to_be_bytes(),
+                );
+            },
+        );
         let mut bytes = MAGIC.to_vec();
         let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height.saturating_mul(2));
         encoder.set_color(ColorType::Grayscale);
@@ -128,8 +167,11 @@ pub(super) fn quantized(value: f32) -> f32 {
     ((value.clamp(-LARGEST, LARGEST) * STEPS + ROUND) - ROUND) / STEPS
 }
 
+/// The number that is stored for a value.
+#[inline(always)]
 fn code(value: f32) -> u16 {
-    ((quantized(value) * STEPS) as i32 + ZERO) as u16
+    // The low bits of the sum are the number of steps.
+    ((value.clamp(-LARGEST, LARGEST) * STEPS + ROUND).to_bits() as u16).wrapping_add(ZERO as u16)
 }
 
 fn value(code: u16) -> f32 {
@@ -190,5 +232,14 @@ mod tests {
     fn mean_chroma_is_the_distance_from_gray() {
         let chroma = Chroma::new(2, 1, vec![3.0, 0.0], vec![4.0, 0.0]).unwrap();
         assert!((chroma.mean_chroma() - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_mean_chroma_of_a_range_counts_only_pixels_in_it() {
+        let chroma = Chroma::new(40, 1, vec![3.0; 40], vec![4.0; 40]).unwrap();
+        let luma = |l: f32| (l * CODES_PER_L) as u16;
+        let gray = Gray { width: 40, height: 1, luma: [vec![luma(50.0); 30], vec![luma(2.0); 10]].concat() };
+        assert_eq!(chroma.mean_chroma_where(&gray, 10.0..=95.0), (0.75, 5.0));
+        assert_eq!(chroma.mean_chroma_where(&gray, 60.0..=95.0), (0.0, 0.0));
     }
 }

@@ -5,6 +5,7 @@
 //! this range has a gap; bisection then finds the end of the part below the gap or of the part above it.)
 
 use super::lab::linear_of_lab;
+use super::simd::{LANES, Lanes};
 
 /// How far outside 0..1 a linear channel may be: a thirtieth of the smallest step between 8-bit values in linear light.
 const TOLERANCE: f32 = 1e-5;
@@ -32,28 +33,25 @@ pub(super) fn shows([r, g, b]: [f32; 3]) -> bool {
     within(r) & within(g) & within(b)
 }
 
-/// Replaces L\*, a\*, b\* by linear sRGB: the most saturated displayable colours with these L\* and hues, at most as
+/// Linear sRGB of L\*, a\*, b\*: of the most saturated displayable colours with these L\* and hues, at most as
 /// saturated as requested.
-pub(super) fn fit(colors: &mut [[f32; 3]]) {
-    const LANES: usize = 8;
-    for group in colors.chunks_mut(LANES) {
-        let mut lab = [[0.0; LANES]; 3];
-        for (lane, color) in group.iter().enumerate() {
-            (lab[0][lane], lab[1][lane], lab[2][lane]) = (color[0], color[1], color[2]);
+#[inline(always)]
+pub(super) fn fit([l, a, b]: [Lanes; 3]) -> [Lanes; 3] {
+    let light = |i: usize, share: f32| linear_of_lab([l[i], a[i] * share, b[i] * share]);
+    let (mut kept, mut step) = ([0.0; LANES], 0.5);
+    for _ in 0..HALVINGS {
+        for (i, kept) in kept.iter_mut().enumerate() {
+            let share = *kept + step;
+            *kept = if shows(light(i, share)) { share } else { *kept };
         }
-        let (mut kept, mut step) = ([0.0_f32; LANES], 0.5);
-        for _ in 0..HALVINGS {
-            for lane in 0..LANES {
-                let share = kept[lane] + step;
-                let shown = shows(linear_of_lab([lab[0][lane], lab[1][lane] * share, lab[2][lane] * share]));
-                kept[lane] = if shown { share } else { kept[lane] };
-            }
-            step *= 0.5;
-        }
-        for (lane, color) in group.iter_mut().enumerate() {
-            *color = linear_of_lab([color[0], color[1] * kept[lane], color[2] * kept[lane]]);
-        }
+        step *= 0.5;
     }
+    let mut fitted = [[0.0; LANES]; 3];
+    for i in 0..LANES {
+        let share = if shows(light(i, 1.0)) { 1.0 } else { kept[i] };
+        [fitted[0][i], fitted[1][i], fitted[2][i]] = light(i, share);
+    }
+    fitted
 }
 
 #[cfg(test)]
@@ -80,6 +78,11 @@ mod tests {
         }
     }
 
+    /// The linear sRGB of one colour.
+    fn fitted(lab: [f32; 3]) -> [f32; 3] {
+        fit(lab.map(|value| [value; LANES])).map(|channel| channel[0])
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -89,10 +92,9 @@ mod tests {
         ) {
             let asked = [l, a, b];
             prop_assume!(!shows(linear_of_lab(asked)));
-            let mut colors = [asked];
-            fit(&mut colors);
-            prop_assert!(shows(colors[0]), "{:?}", colors[0]);
-            let [got_l, got_a, got_b] = lab_of_linear(colors[0]);
+            let color = fitted(asked);
+            prop_assert!(shows(color), "{color:?}");
+            let [got_l, got_a, got_b] = lab_of_linear(color);
             prop_assert!((got_l - l).abs() < 0.02, "L* {got_l} instead of {l}");
             // The same direction from grey: no component across it.
             let across = (got_a * b - got_b * a) / a.hypot(b);
@@ -104,9 +106,8 @@ mod tests {
 
     #[test]
     fn black_and_white_have_no_color() {
-        let mut colors = [[0.0, 40.0, -60.0], [100.0, 40.0, -60.0]];
-        fit(&mut colors);
-        for (color, wanted) in colors.into_iter().zip([0.0, 1.0]) {
+        for (l, wanted) in [(0.0, 0.0), (100.0, 1.0)] {
+            let color = fitted([l, 40.0, -60.0]);
             assert!(color.iter().all(|channel| (channel - wanted).abs() < 1e-4), "{color:?}");
         }
     }
@@ -117,7 +118,11 @@ mod tests {
             [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [12, 200, 77]]
         {
             let light = rgb.map(|code: u8| LINEAR8[code as usize]);
-            assert!(shows(linear_of_lab(lab_of_linear(light))), "{rgb:?}");
+            let lab = lab_of_linear(light);
+            assert!(shows(linear_of_lab(lab)), "{rgb:?}");
+            let same =
+                fitted(lab).iter().zip(linear_of_lab(lab)).all(|(one, other)| (one - other).abs() < 1e-6);
+            assert!(same, "{rgb:?}");
         }
     }
 }

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use super::gray::fit;
 use super::lab::CODES_PER_L;
-use super::simd::transposed;
+use super::simd::{Eight, LANES, Lanes, transposed};
 use super::{Chroma, Gray, PhotoError, resample};
 
 /// Variance of L\* below which luminance says little about chroma; film grain has 1 to 25.
@@ -46,41 +46,34 @@ pub(super) struct GuideRow {
     cells: Vec<[f32; VALUES]>,
 }
 
-/// A row of cells, interpolated to the picture's width: one list for each kind of value.
+/// A row of cells, interpolated to the picture's width.
 struct WideRow {
     /// Its number, once it is computed.
     number: Option<usize>,
-    values: [Vec<f32>; VALUES],
+    /// For each eight columns, eight values of each kind.
+    values: Vec<Eight<f32>>,
 }
 
 impl GuideRow {
-    /// Writes a\* and b\* of pixels from column `first` on, given their L\*. All slices have the same length.
+    /// a\* and b\* of eight pixels from column `8 * eight` on, given their L\*.
     #[inline(always)]
-    pub(super) fn chroma<const N: usize>(
-        &self,
-        first: usize,
-        count: usize,
-        l: &[f32; N],
-        [a, b]: [&mut [f32; N]; 2],
-    ) {
+    pub(super) fn chroma(&self, eight: usize, l: &Lanes) -> [Lanes; 2] {
         let (upper, lower, share) = self.place;
-        let (upper, lower) = (&self.rows[upper % 2].values, &self.rows[lower % 2].values);
-        // Kind by kind, so that the compiler vectorises.
-        let mut mixed = [[0.0_f32; N]; VALUES];
-        for ((upper, lower), mixed) in upper.iter().zip(lower).zip(&mut mixed) {
-            let values = upper[first..first + count].iter().zip(&lower[first..first + count]);
-            mixed
-                .iter_mut()
-                .zip(values)
-                .for_each(|(mixed, (&one, &other))| *mixed = one + share * (other - one));
-        }
-        for (out, i) in [a, b].into_iter().zip([0, 1]) {
-            let [slope, offset, low, high] =
-                [SLOPES, OFFSETS, LOWEST, HIGHEST].map(|kind: [usize; 2]| &mixed[kind[i]]);
-            for x in 0..N {
-                out[x] = smaller(larger(slope[x] * l[x] + offset[x], low[x]), high[x]);
+        let (upper, lower) = (&self.rows[upper % 2].values[eight], &self.rows[lower % 2].values[eight]);
+        let mut mixed = [[0.0; LANES]; VALUES];
+        for kind in 0..VALUES {
+            for x in 0..LANES {
+                mixed[kind][x] = upper[kind][x] + share * (lower[kind][x] - upper[kind][x]);
             }
         }
+        let mut ab = [[0.0; LANES]; 2];
+        for i in 0..2 {
+            for x in 0..LANES {
+                let value = mixed[SLOPES[i]][x] * l[x] + mixed[OFFSETS[i]][x];
+                ab[i][x] = smaller(larger(value, mixed[LOWEST[i]][x]), mixed[HIGHEST[i]][x]);
+            }
+        }
+        ab
     }
 }
 
@@ -124,7 +117,7 @@ impl<'a> Guide<'a> {
         let column = |x| between(x, width, self.width);
         let columns = (0..width.next_multiple_of(8)).map(column);
         let columns: Vec<_> = columns.map(|(first, _, share)| (first as u32, share)).collect();
-        let wide = || std::array::from_fn(|_| vec![0.0; columns.len()]);
+        let wide = || vec![[[0.0; LANES]; VALUES]; columns.len() / LANES];
         let rows = [(); 2].map(|()| WideRow { number: None, values: wide() });
         GuideRow { rows, columns, place: (0, 0, 0.0), cells: vec![[0.0; VALUES]; self.width] }
     }
@@ -147,15 +140,16 @@ impl<'a> Guide<'a> {
     #[inline(always)]
     fn widen(cells: &[[f32; VALUES]], columns: &[(u32, f32)], wide: &mut WideRow) {
         let last = cells.len() - 1;
-        for (x, eight) in columns.as_chunks::<8>().0.iter().enumerate() {
-            let pixels = eight.map(|(column, share)| {
+        for (eight, values) in columns.as_chunks::<LANES>().0.iter().zip(&mut wide.values) {
+            let mut pixels = [[0.0; VALUES]; LANES];
+            for (&(column, share), pixel) in eight.iter().zip(&mut pixels) {
                 let column = (column as usize).min(last);
                 let (one, next) = (&cells[column], &cells[(column + 1).min(last)]);
-                std::array::from_fn(|kind| one[kind] + share * (next[kind] - one[kind]))
-            });
-            for (values, eight) in wide.values.iter_mut().zip(transposed(&pixels)) {
-                values[x * 8..x * 8 + 8].copy_from_slice(&eight);
+                for kind in 0..VALUES {
+                    pixel[kind] = one[kind] + share * (next[kind] - one[kind]);
+                }
             }
+            *values = transposed(&pixels);
         }
     }
 
@@ -290,10 +284,10 @@ mod tests {
         let (mut row, mut out) = (guide.rows(width), Vec::new());
         for (y, luma) in gray.luma.chunks_exact(width).enumerate() {
             guide.go_to(y, gray.height as usize, &mut row);
-            for (i, luma) in luma.chunks(64).enumerate() {
-                let (mut l, mut a, mut b) = ([0.0; 64], [0.0; 64], [0.0; 64]);
+            for (i, luma) in luma.chunks(LANES).enumerate() {
+                let mut l = [0.0; LANES];
                 l.iter_mut().zip(luma).for_each(|(l, &code)| *l = f32::from(code) / CODES_PER_L);
-                row.chroma(i * 64, luma.len(), &l, [&mut a, &mut b]);
+                let [a, _] = row.chroma(i, &l);
                 out.extend(&a[..luma.len()]);
             }
         }

@@ -112,10 +112,22 @@ fn nearest(value: f32) -> u32 {
     (value + 8_388_608.0).to_bits() & 0x7F_FFFF
 }
 
+/// The product of a matrix and a vector. `array::map` would not be vectorised, because the function that it puts around
+/// its closure is not inlined.
+#[inline(always)]
+fn product(matrix: &[[f32; 3]; 3], [x, y, z]: [f32; 3]) -> [f32; 3] {
+    let mut out = [0.0; 3];
+    for (out, [wx, wy, wz]) in out.iter_mut().zip(matrix) {
+        *out = wx * x + wy * y + wz * z;
+    }
+    out
+}
+
 /// L\*, a\*, b\* of linear sRGB.
 #[inline(always)]
 pub(super) fn lab_of_linear([r, g, b]: [f32; 3]) -> [f32; 3] {
-    let [x, y, z] = TO_XYZ.map(|[wr, wg, wb]| f(wr * r + wg * g + wb * b));
+    let [x, y, z] = product(&TO_XYZ, [r, g, b]);
+    let (x, y, z) = (f(x), f(y), f(z));
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
 
@@ -124,7 +136,7 @@ pub(super) fn lab_of_linear([r, g, b]: [f32; 3]) -> [f32; 3] {
 pub(super) fn linear_of_lab([l, a, b]: [f32; 3]) -> [f32; 3] {
     let fy = (l + 16.0) * (1.0 / 116.0);
     let (x, y, z) = (f_inverse(fy + a * (1.0 / 500.0)), f_inverse(fy), f_inverse(fy - b * (1.0 / 200.0)));
-    FROM_XYZ.map(|[wx, wy, wz]| wx * x + wy * y + wz * z)
+    product(&FROM_XYZ, [x, y, z])
 }
 
 /// Linear light 1 as a 23-bit integer, which is about the precision of a float near 1.

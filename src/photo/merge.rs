@@ -1,25 +1,15 @@
 //! Luma-lock: merges a provider's chroma with the photo's own luminance, row by row.
 
-use super::guided::Guide;
+use super::guided::{Guide, GuideRow};
 use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab};
 use super::rows::{RowFn, RowSource};
-use super::simd::vectorized;
-use super::{Chroma, Photo, PhotoError, gamut};
-
-/// Pixels per block: their values fit into the fastest processor cache.
-const BLOCK: usize = 256;
+use super::simd::{LANES, Lanes, vectorized};
+use super::{Chroma, Photo, PhotoError, Rgb, gamut};
 
 /// A photo's luminance with a provider's chroma.
 pub(super) struct Merge<'a> {
     photo: &'a Photo,
     guide: Guide<'a>,
-}
-
-/// L\*, a\*, b\* of some pixels.
-struct LabBlock {
-    l: [f32; BLOCK],
-    a: [f32; BLOCK],
-    b: [f32; BLOCK],
 }
 
 impl<'a> Merge<'a> {
@@ -32,21 +22,20 @@ impl RowSource for Merge<'_> {
     fn rows(&self) -> RowFn<'_> {
         let (width, height) = (self.photo.width() as usize, self.photo.height() as usize);
         let mut row = self.guide.rows(width);
-        let mut block = LabBlock { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
         Box::new(move |y, out| {
             vectorized(
                 #[inline(always)]
                 || {
                     self.guide.go_to(y, height, &mut row);
-                    let luma = &self.photo.gray.luma[y * width..][..width];
-                    let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
-                    for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
-                        let LabBlock { l, a, b } = &mut block;
-                        l.iter_mut()
-                            .zip(luma)
-                            .for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
-                        row.chroma(i * BLOCK, luma.len(), l, [a, b]);
-                        block.write(pixels);
+                    let (luma, last) = self.photo.gray.luma[y * width..][..width].as_chunks();
+                    let (pixels, last_pixels) = out.as_chunks_mut().0.as_chunks_mut();
+                    for (i, (luma, pixels)) in luma.iter().zip(pixels).enumerate() {
+                        *pixels = srgb(lab(&row, i, luma));
+                    }
+                    let mut padded = [0; LANES];
+                    padded[..last.len()].copy_from_slice(last);
+                    if !last.is_empty() {
+                        last_pixels.copy_from_slice(&srgb(lab(&row, luma.len(), &padded))[..last.len()]);
                     }
                 },
             );
@@ -54,47 +43,69 @@ impl RowSource for Merge<'_> {
     }
 }
 
-impl LabBlock {
-    /// Writes the first `out.len()` pixels as 8-bit sRGB.
-    #[inline(always)]
-    fn write(&self, out: &mut [[u8; 3]]) {
-        let (mut light, shown) = self.light();
-        self.keep_within_gamut(&shown[..out.len()], &mut light);
-        let encode = &*ENCODE;
-        let [red, green, blue] = &light;
-        for (((pixel, &r), &g), &b) in out.iter_mut().zip(red).zip(green).zip(blue) {
-            *pixel = [r, g, b].map(|channel| encode.code_of(channel));
-        }
+/// The merged picture as 8-bit sRGB, without encoding. `tests/instructions` counts the instructions of this function.
+///
+/// # Errors
+/// As [`super::encode`].
+#[doc(hidden)]
+pub fn merged(photo: &Photo, chroma: &Chroma) -> Result<Rgb, PhotoError> {
+    let merge = Merge::new(photo, chroma)?;
+    let (width, height) = (photo.width(), photo.height());
+    let mut pixels = vec![0; width as usize * height as usize * 3];
+    let mut rows = merge.rows();
+    for (y, row) in pixels.chunks_exact_mut(width as usize * 3).enumerate() {
+        rows(y, row);
     }
+    drop(rows);
+    Ok(Rgb { width, height, pixels })
+}
 
-    /// Returns linear light for [`Encode::code_of`], and for each pixel whether sRGB can show it.
-    #[inline(always)]
-    fn light(&self) -> ([[u32; BLOCK]; 3], [bool; BLOCK]) {
-        // Channel by channel, so that the compiler vectorises.
-        let mut light = [[0; BLOCK]; 3];
-        let mut shown = [true; BLOCK];
-        for i in 0..BLOCK {
-            let chroma = f32::from(u8::from(gamut::has_room_for_chroma(self.l[i])));
-            let rgb = linear_of_lab([self.l[i], self.a[i] * chroma, self.b[i] * chroma]);
-            shown[i] = gamut::shows(rgb);
-            [light[0][i], light[1][i], light[2][i]] = rgb.map(Encode::fixed);
-        }
-        (light, shown)
+/// L\*, a\*, b\* of eight pixels with this luminance, from column `8 * eight` on.
+#[inline(always)]
+fn lab(row: &GuideRow, eight: usize, luma: &[u16; LANES]) -> [Lanes; 3] {
+    let mut l = [0.0; LANES];
+    for i in 0..LANES {
+        l[i] = f32::from(luma[i]) * (1.0 / CODES_PER_L);
     }
+    let [a, b] = row.chroma(eight, &l);
+    [l, a, b]
+}
 
-    /// Recomputes the pixels that sRGB cannot show.
-    fn keep_within_gamut(&self, shown: &[bool], light: &mut [[u32; BLOCK]; 3]) {
-        // Most blocks have no such pixel, and checking all pixels is faster than searching for the first one.
-        if shown.iter().fold(true, |all, &one| all & one) {
-            return;
-        }
-        let lost: Vec<usize> = (0..shown.len()).filter(|&i| !shown[i]).collect();
-        let mut colors: Vec<[f32; 3]> = lost.iter().map(|&i| [self.l[i], self.a[i], self.b[i]]).collect();
-        gamut::fit(&mut colors);
-        for (i, color) in lost.into_iter().zip(colors) {
-            [light[0][i], light[1][i], light[2][i]] = color.map(Encode::fixed);
-        }
+/// The pixels in 8-bit sRGB.
+#[inline(always)]
+fn srgb(lab: [Lanes; 3]) -> [[u8; 3]; LANES] {
+    let (light, shown) = light(lab);
+    let [red, green, blue] = if shown { light } else { gamut::fit(lab) };
+    let encode = &*ENCODE;
+    let [red, green, blue] = [fixed(&red), fixed(&green), fixed(&blue)];
+    let mut pixels = [[0; 3]; LANES];
+    for i in 0..LANES {
+        pixels[i] = [encode.code_of(red[i]), encode.code_of(green[i]), encode.code_of(blue[i])];
     }
+    pixels
+}
+
+#[inline(always)]
+fn fixed(channel: &Lanes) -> [u32; LANES] {
+    let mut fixed = [0; LANES];
+    for i in 0..LANES {
+        fixed[i] = Encode::fixed(channel[i]);
+    }
+    fixed
+}
+
+/// Returns linear light, and whether sRGB can show all of these colours.
+#[inline(always)]
+fn light([l, a, b]: [Lanes; 3]) -> ([Lanes; 3], bool) {
+    let mut light = [[0.0; LANES]; 3];
+    let mut shown = true;
+    for i in 0..LANES {
+        let chroma = f32::from(u8::from(gamut::has_room_for_chroma(l[i])));
+        let rgb = linear_of_lab([l[i], a[i] * chroma, b[i] * chroma]);
+        shown &= gamut::shows(rgb);
+        [light[0][i], light[1][i], light[2][i]] = rgb;
+    }
+    (light, shown)
 }
 
 #[cfg(test)]
@@ -146,13 +157,8 @@ mod tests {
 
     /// One merged pixel, but without skipping the gamut search for black and white.
     fn searched(luma: u16, a: f32, b: f32) -> [u8; 3] {
-        let mut color = [[f32::from(luma) / CODES_PER_L, a, b]];
-        let light = linear_of_lab(color[0]);
-        if !gamut::shows(light) {
-            gamut::fit(&mut color);
-            return color[0].map(|channel| ENCODE.code(channel));
-        }
-        light.map(|channel| ENCODE.code(channel))
+        let color = [f32::from(luma) / CODES_PER_L, a, b].map(|value| [value; LANES]);
+        gamut::fit(color).map(|channel| ENCODE.code(channel[0]))
     }
 
     proptest! {
@@ -176,16 +182,17 @@ mod tests {
 
     #[test]
     fn the_gamut_search_is_skipped_for_black_and_white() {
-        let slow = |luma: u16| {
-            let l = [f32::from(luma) / CODES_PER_L; BLOCK];
-            let mut block = LabBlock { l, a: [0.0; BLOCK], b: [0.0; BLOCK] };
-            for i in 0..BLOCK {
-                (block.a[i], block.b[i]) = (i as f32 * 0.4 - 50.0, 50.0 - i as f32 * 0.3);
-            }
-            block.light().1.iter().filter(|shown| !**shown).count()
+        let shown = |luma: u16| {
+            let l = [f32::from(luma) / CODES_PER_L; LANES];
+            light([
+                l,
+                [-50.0, -38.0, -26.0, -14.0, 0.0, 10.0, 20.0, 30.0],
+                [50.0, 40.0, 30.0, 20.0, 10.0, 0.0, -10.0, -20.0],
+            ])
+            .1
         };
-        assert_eq!([slow(0), slow(65_535)], [0, 0]);
-        assert!(slow(100) > BLOCK / 2, "near black most of this chroma cannot be shown");
+        assert!(shown(0) && shown(65_535));
+        assert!(!shown(100), "near black most of this chroma cannot be shown");
     }
 
     #[test]

@@ -81,7 +81,9 @@ impl Axis {
 pub(super) struct Resample<const CHANNELS: usize> {
     x: Axis,
     y: Axis,
+    /// A row of the result at the source's width.
     column: Vec<f32>,
+    same_width: bool,
 }
 
 impl<const CHANNELS: usize> Resample<CHANNELS> {
@@ -91,6 +93,7 @@ impl<const CHANNELS: usize> Resample<CHANNELS> {
             x: Axis::new(from.0, to.0),
             y: Axis::new(from.1, to.1),
             column: vec![0.0; from.0 as usize * CHANNELS],
+            same_width: from.0 == to.0,
         }
     }
 
@@ -106,6 +109,9 @@ impl<const CHANNELS: usize> Resample<CHANNELS> {
                 }
             },
         );
+        if self.same_width {
+            return out.copy_from_slice(&self.column);
+        }
         for (x, pixel) in out.chunks_exact_mut(CHANNELS).enumerate() {
             let mut sum = [0.0; CHANNELS];
             for (source, weight) in self.x.sources(x) {

@@ -110,7 +110,10 @@ fn add_chroma(row: &[[u8; 3]], weight: f32, sums: &mut [[f32; 2]]) {
         // The table lookups are separate from the arithmetic, because only the arithmetic can be vectorised.
         let mut light = [[0.0; BLOCK]; 3];
         for (i, pixel) in pixels.iter().enumerate() {
-            [light[0][i], light[1][i], light[2][i]] = pixel.map(|code| linear[code as usize]);
+            let [r, g, b] = *pixel;
+            for (light, code) in light.iter_mut().zip([r, g, b]) {
+                light[i] = linear[code as usize];
+            }
         }
         let (mut a, mut b) = ([0.0; BLOCK], [0.0; BLOCK]);
         for i in 0..BLOCK {

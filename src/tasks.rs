@@ -82,6 +82,13 @@ where
     })
 }
 
+/// How often blocking work was started since the start of the program.
+pub fn blocking_work_started() -> usize {
+    STARTED.load(Ordering::Relaxed)
+}
+
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
 /// The number of cores that blocking work uses.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 
@@ -91,6 +98,7 @@ pub struct Cores(usize);
 impl Cores {
     /// The core of the calling thread.
     fn occupied() -> Self {
+        STARTED.fetch_add(1, Ordering::Relaxed);
         BUSY.fetch_add(1, Ordering::Relaxed);
         Self(1)
     }

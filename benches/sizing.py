@@ -5,19 +5,17 @@ tables of docs/sizing.md. Needs Linux and Python without further packages.
     cargo build --release && benches/sizing.py target/release/pixcolor
 """
 
-import http.client
 import os
 import random
-import re
-import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from gateway import Gateway, environment
 
 SIZES = [(1200, 900), (4000, 3000), (8000, 6000)]  # 1, 12 and 48 megapixels
 AT_ONCE = [1, 2, 4]
@@ -27,7 +25,6 @@ MACHINES = {
                 "LIMITS__UPLOAD_MEMORY": "64 MiB", "CACHE__MEMORY": "16 MiB"},
     "1 GiB": {},
 }
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def grey_png(path, width, height):
@@ -44,54 +41,12 @@ def grey_png(path, width, height):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"".join(packed)) + chunk(b"IEND", b""))
 
 
-class Gateway:
-    """A gateway with an empty cache; `peak` is its peak memory, in MiB."""
-
-    def __init__(self, binary, folder, settings=UNBOUNDED):
-        self.folder = Path(tempfile.mkdtemp(dir=folder))
-        env = dict(os.environ, HOME=str(self.folder), ROCKET_PORT="0", PIXCOLOR_QUOTA__ENABLED="false",
-                   PIXCOLOR_ON_COLOUR="recolour", **{f"PIXCOLOR_{key}": value for key, value in settings.items()})
-        self.process = subprocess.Popen([binary], env=env, cwd=self.folder, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True)
-        for line in self.process.stdout:
-            if found := re.search(r"listens on http://127\.0\.0\.1:(\d+)", line):
-                self.port = int(found[1])
-                break
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def colour(self, picture):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        connection.request("POST", "/v1/colorize", picture, 
-                           {"Content-Type": "image/jpeg", "Cache-Control": "no-cache"})
-        answer = connection.getresponse()
-        body = answer.read()
-        assert answer.status == 200, body
-        return body
-
-    def peak(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
-
-    def seconds(self):
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def on_disk(self):
-        cache = self.folder / ".cache"
-        return sum(file.stat().st_blocks * 512 for file in cache.rglob("*") if file.is_file())
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        shutil.rmtree(self.folder)
-
-
 def peak_of(binary, folder, settings, picture, count):
     """The peak memory, in MiB, of a gateway that receives a picture in `count` requests at once."""
     gateway = Gateway(binary, folder, settings)
     # A different extra byte at the end makes each upload different, so the requests do not share a call.
     with ThreadPoolExecutor(count) as clients:
-        answers = [clients.submit(gateway.colour, picture + bytes([client])) for client in range(count)]
+        answers = [clients.submit(gateway.colorize, picture + bytes([client])) for client in range(count)]
     for answer in answers:
         answer.result()
     peak = gateway.peak()
@@ -104,7 +59,7 @@ def coloured(binary, folder, width, height):
     png = Path(folder) / "photo.png"
     grey_png(png, width, height)
     subprocess.run([binary, "colorize", png, "-o", folder, "--format", "jpeg"], check=True, cwd=folder,
-                   env=dict(os.environ, HOME=folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   env=environment(folder, {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     made = Path(folder) / "photo-coloured.jpg"
     picture = made.read_bytes()
     made.unlink()
@@ -114,7 +69,7 @@ def coloured(binary, folder, width, height):
 def main():
     binary = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(binary, folder)
+        gateway = Gateway(binary, folder, UNBOUNDED)
         print(f"idle: {gateway.peak():.0f} MiB\n")
         gateway.stop()
         print("| picture | size as a JPEG | memory, 1 at once | 2 at once | 4 at once | processor seconds per picture | on disk, 1,000 results |")
@@ -122,11 +77,11 @@ def main():
         for width, height in SIZES:
             picture = coloured(binary, folder, width, height)
             peaks = [peak_of(binary, folder, UNBOUNDED, picture, count) for count in AT_ONCE]
-            gateway = Gateway(binary, folder)
-            gateway.colour(picture)
+            gateway = Gateway(binary, folder, UNBOUNDED)
+            gateway.colorize(picture)
             before, disk = gateway.seconds(), gateway.on_disk()
             for _ in range(3):
-                gateway.colour(picture)
+                gateway.colorize(picture)
             seconds = (gateway.seconds() - before) / 3
             gateway.stop()
             print(f"| {width * height / 1e6:.0f} megapixel{'' if width * height < 2e6 else 's'} | {len(picture) / 1e6:.1f} MB | {' | '.join(peaks)} "

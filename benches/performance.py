@@ -23,7 +23,8 @@ from performance.measure import FOLDER, Folder, Remote, Size, hits
 from performance.peer import Peer
 from performance.pictures import SIZES
 from performance.plot import IMAGE, PLOT, plot
-from performance.tables import by_peer_step, by_size, by_step, hit_table, percent, summary, write
+from performance.tables import (by_peer_step, by_size, by_step, hit_table, percent, summary, with_goals,
+                                without_goals, write)
 
 
 def main():
@@ -55,9 +56,10 @@ def main():
     today = datetime.date.today()
     others = "" if idle else (f" Other programs used up to {percent(used)} of the cores, so wall times and rates "
                               "are left out.")
+    rows = summary(sizes, remote, batch if idle else None, hit_rows, idle)
     tables = {
         "when": f"Measured on {today.day} {today:%B %Y} on {machine()}.{others}",
-        "summary": summary(sizes, remote, batch if idle else None, hit_rows, idle),
+        "summary": with_goals(rows),
         "sizes": f"{IMAGE}\n\n{by_size(sizes, idle)}",
         "steps": by_step(sizes, remote) if idle else "(left out: the machine was not idle)",
         "peer": by_peer_step(sizes),
@@ -68,7 +70,7 @@ def main():
     svg = PLOT if options.write else ROOT / ".test/performance.svg"
     svg.write_text(plot(sizes))
     if options.write:
-        write(tables)
+        write({**tables, "summary": without_goals(rows)})
     print(f"\nplot: {svg.relative_to(ROOT)}")
     wrong = [f"{name}: {percent(part.share)}" for name, part in
              [(f"{size.megapixels} MP", size) for size in sizes.values()] + [("remote", remote)]

@@ -18,11 +18,11 @@ def percent(ratio):
 
 
 def summary(sizes, remote, folder, hit_rows, idle):
-    """The table of what is to be reached: work, measurement, limit, whether the measurement is within the limit. It has
-    no wall times and no rates if the machine was not idle."""
+    """For each kind of work: its name, the measurement, the goal, and whether it is reached. There are no wall times
+    and no rates if the machine was not idle."""
     one, twelve, fifty = sizes[1], sizes[12], sizes[50]
     wall = lambda seconds, more="": f", {ms(seconds)} of wall time{more}" if idle else ""
-    # A limit for wall time is not known to be reached if the machine was not idle.
+    # A goal for wall time is not known to be reached if the machine was not idle.
     reached = lambda cpu, wall: cpu and (wall if idle else None)
     rows = [
         ("a grey JPEG of 1 megapixel, the built-in network, a JPEG out",
@@ -52,10 +52,19 @@ def summary(sizes, remote, folder, hit_rows, idle):
         one_core, two_cores = folder.per_second[1], folder.per_second[2]
         rows.append((f"`pixcolor colorize` of {FOLDER} photographs of 1 megapixel, two cores",
                      f"{two_cores:.1f} pictures/s, {two_cores / one_core:.2f} x one core", "", None))
-    lines = ["| work | measured | to reach | reached |", "|---|---|---|---|"]
+    return rows
+
+
+def with_goals(rows):
     verdict = {True: "yes", False: "no", None: ""}
-    lines += [f"| {work} | {measured} | {limit} | {verdict[reached]} |" for work, measured, limit, reached in rows]
-    return "\n".join(lines)
+    return "\n".join(["| work | measured | goal | reached |", "|---|---|---|---|"] +
+                     [f"| {work} | {measured} | {goal} | {verdict[reached]} |"
+                      for work, measured, goal, reached in rows])
+
+
+def without_goals(rows):
+    return "\n".join(["| work | measured |", "|---|---|"] +
+                     [f"| {work} | {measured} |" for work, measured, _, _ in rows])
 
 
 def by_size(sizes, idle):

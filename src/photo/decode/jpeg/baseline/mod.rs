@@ -35,6 +35,7 @@ pub(super) struct Baseline<'a> {
     tables: Tables,
     /// MCUs between restart markers; 0 if there are none.
     interval: usize,
+    /// Whether the components are Y, Cb and Cr.
     convert: bool,
 }
 
@@ -211,6 +212,7 @@ struct RowWriter {
     mcu_height: usize,
     /// Whether the last row needs samples of the next row of MCUs.
     late: bool,
+    /// As in [`Baseline`].
     convert: bool,
     /// For the second and the third component.
     upsamplers: Vec<Upsampler>,

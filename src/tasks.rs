@@ -82,9 +82,9 @@ where
     })
 }
 
-/// How often blocking work was started since the start of the program.
-pub fn blocking_work_started() -> usize {
-    STARTED.load(Ordering::Relaxed)
+/// How often blocking work was started since the start of the program, and how much of it runs now.
+pub fn blocking_work() -> (usize, usize) {
+    (STARTED.load(Ordering::Relaxed), BUSY.load(Ordering::Relaxed))
 }
 
 static STARTED: AtomicUsize = AtomicUsize::new(0);

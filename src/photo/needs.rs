@@ -94,7 +94,8 @@ fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
     decoding + if cut { 2 * bytes.len() as u64 } else { 0 }
 }
 
-/// Whether a baseline JPEG in one scan is decoded row by row.
+/// Whether a baseline JPEG in one scan is decoded row by row. A few of them are not, because something else is unusual;
+/// they need no more than the luminance does.
 fn by_rows(sampling: &[(u64, u64)]) -> bool {
     matches!(sampling, [_] | [(1 | 2, 1 | 2), (1, 1), (1, 1)])
 }

@@ -85,8 +85,13 @@ impl<'a> IntactJpeg<'a> {
         Ok(Self { bytes, layout, size, colors })
     }
 
-    /// Decodes ordinary baseline files row by row; `None` if the file is of another kind or damaged.
+    /// Decodes ordinary baseline files row by row; `None` if the file is of another kind or damaged. Files that zune-jpeg
+    /// refuses or sees with other colours are of another kind, too: their pixels must stay those of the other decoders.
     fn baseline(&self, sink: &mut dyn Sink) -> Option<DecodeSummary> {
+        self.layout.is_ordinary().then_some(())?;
+        let mut headers = decoder(self.bytes);
+        headers.decode_headers().ok()?;
+        self.colors.are(headers.input_colorspace()).then_some(())?;
         let file = Baseline::of(self.bytes, &self.layout, self.size, self.colors)?;
         let mut feed = Feed::new(self.source(self.channels()), sink);
         file.decode(&mut feed)?;

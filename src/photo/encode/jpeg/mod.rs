@@ -173,7 +173,7 @@ impl<'a> Jpeg<'a> {
 
     /// Encodes some rows of MCUs. Only the last band of a picture may end without a restart marker.
     fn encode_band(&self, mcu_rows: Range<usize>, file: &mut Vec<u8>) {
-        // Half a byte for each pixel is rarely exceeded, so the file is not copied while it grows.
+        // Half a byte for each pixel is rarely exceeded, so the band is not copied while it grows.
         file.reserve(mcu_rows.len() * self.layout.mcu_side() * self.layout.width() / 2);
         let mut rows = self.source.rows();
         let mut planes = Planes::new(self.layout);

@@ -8,8 +8,8 @@ use std::num::Wrapping;
 
 use crate::photo::simd::{Eight, transposed};
 
-/// Dequantised coefficients, or what the first of two passes makes of them. Invalid files may have coefficients so large
-/// that sums wrap around, which gives wrong samples of a picture that is wrong already.
+/// Dequantised coefficients, or what the first of two passes makes of them. A file may have coefficients that no picture
+/// has, so large that sums wrap around; then the samples are meaningless, as zune-jpeg's are.
 pub(super) type Block = Eight<Wrapping<i32>>;
 
 /// Bits of the constants' fractions.
@@ -24,12 +24,12 @@ const DROPPED: [usize; 2] = [FRACTION - BETWEEN, FRACTION + BETWEEN + 3];
 pub(super) fn samples(block: &Block) -> Eight<u8> {
     const HALF: [i32; 2] = [1 << (DROPPED[0] - 1), 1 << (DROPPED[1] - 1)];
     let columns = pass::<{ DROPPED[0] }>(block, HALF[0]);
-    // zune-jpeg rounds a little more than halves up: it adds the half of the first pass here, too.
-    let rows = pass::<{ DROPPED[1] }>(&transposed(&columns), HALF[1] + HALF[0]);
+    // Samples are around 128. zune-jpeg rounds a little more than halves up: it adds the half of the first pass, too.
+    let rows = pass::<{ DROPPED[1] }>(&transposed(&columns), (128 << DROPPED[1]) + HALF[1] + HALF[0]);
     let mut samples = [[0; 8]; 8];
     for (samples, row) in samples.iter_mut().zip(&transposed(&rows)) {
         for x in 0..8 {
-            samples[x] = (row[x].0 + 128).clamp(0, 255) as u8;
+            samples[x] = row[x].0.clamp(0, 255) as u8;
         }
     }
     samples

@@ -3,6 +3,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use super::*;
 use crate::photo::decode::jpeg::{IntactJpeg, mend};
 use crate::photo::decode::sink::RgbSink;
+use crate::photo::jpeg::marker::SOF0;
 
 const SIZE: (u32, u32) = (61, 47);
 
@@ -97,24 +98,54 @@ fn files_of_another_structure_are_left_to_other_decoders() {
     }
 }
 
+/// The pixels by this decoder and by zune-jpeg; `None` if the file is not for this decoder.
+fn decoded(bytes: &[u8], size: (u32, u32)) -> Option<[Vec<[u8; 3]>; 2]> {
+    let file = IntactJpeg::of(bytes, JpegLayout::of(bytes).unwrap(), size).unwrap();
+    let (mut ours, mut theirs) = (RgbSink::new(true), RgbSink::new(true));
+    file.baseline(&mut ours)?;
+    file.decode(&mut theirs).unwrap();
+    let upright = image::metadata::Orientation::NoTransforms;
+    Some([ours, theirs].map(|sink| sink.stored(upright).pixels))
+}
+
 #[test]
 fn samples_are_those_of_zune_jpeg() {
     use ColorType::{Luma, Rgb};
     use SamplingFactor::{F_1_1, F_1_2, F_2_1, F_2_2};
-    for (width, height) in [(1, 1), (5, 9), (16, 16), (17, 33), (64, 48), (123, 77), (300, 31)] {
+    for size in [(1, 1), (5, 9), (16, 16), (17, 33), (64, 48), (123, 77), (300, 31)] {
         for (color, sampling) in [(Luma, F_1_1), (Rgb, F_1_1), (Rgb, F_1_2), (Rgb, F_2_1), (Rgb, F_2_2)] {
             for quality in [20, 75, 92, 100] {
-                let bytes = file_of((width, height), quality, color, sampling, quality.into());
-                let layout = JpegLayout::of(&bytes).unwrap();
-                let file = IntactJpeg::of(&bytes, layout, (width, height)).unwrap();
-                let [ours, theirs] = [true, false].map(|own| {
-                    let mut sink = RgbSink::new(true);
-                    let done = if own { file.baseline(&mut sink) } else { file.decode(&mut sink).ok() };
-                    assert!(done.is_some());
-                    sink.finish(image::metadata::Orientation::NoTransforms).pixels
-                });
-                assert!(ours == theirs, "{color:?} {sampling:?} {width} x {height}, quality {quality}");
+                let bytes = file_of(size, quality, color, sampling, quality.into());
+                let [ours, theirs] = decoded(&bytes, size).unwrap();
+                assert!(ours == theirs, "{color:?} {sampling:?} {size:?}, quality {quality}");
             }
         }
     }
+}
+
+#[test]
+fn coefficients_that_overflow_give_the_samples_of_zune_jpeg() {
+    let mut bytes = file_of(SIZE, 100, ColorType::Luma, SamplingFactor::F_1_1, 0);
+    let table = bytes.windows(2).position(|pair| pair == [0xFF, DQT]).unwrap() + 5;
+    // Large steps for coefficients that were stored with steps of 1. The first one must be plausible.
+    bytes[table + 1..table + 64].fill(255);
+    let [ours, theirs] = decoded(&bytes, SIZE).unwrap();
+    assert!(ours == theirs);
+    assert!(ours.iter().any(|pixel| pixel[0] == 0) && ours.iter().any(|pixel| pixel[0] == 255));
+}
+
+#[test]
+fn files_that_zune_jpeg_refuses_or_sees_in_other_colors_are_left_to_other_decoders() {
+    let adobe = b"\xFF\xEE\0\x0EAdobe\0\x64\0\0\0\0\0";
+    let color = file(ColorType::Rgb, SamplingFactor::F_2_2, 0);
+    let frame = |bytes: &[u8]| bytes.windows(2).position(|pair| pair == [0xFF, SOF0]).unwrap();
+    assert!(decoded(&color, SIZE).is_some());
+    assert!(decoded(&[&color[..2], adobe, &color[2..]].concat(), SIZE).is_none(), "JFIF and Adobe differ");
+    let at = frame(&color);
+    let zeros = [&color[..at], &[0; 4], &color[at..]].concat();
+    assert!(decoded(&zeros, SIZE).is_none(), "bytes between segments");
+    let mut thirds = file(ColorType::Luma, SamplingFactor::F_1_1, 0);
+    let sampling = frame(&thirds) + 11;
+    thirds[sampling] = 0x13;
+    assert!(decoded(&thirds, SIZE).is_none(), "a sampling factor of three");
 }

@@ -13,8 +13,8 @@ fn main() -> ExitCode {
 /// The planes of photographs are large buffers that live for a fraction of a second. By default glibc maps new memory
 /// for each, and the system must clear its pages, which took a tenth of the processor time of a photograph of 12
 /// megapixels and a fifth of one of 1 megapixel with a remote provider. So such buffers are taken from one heap, which
-/// keeps what is freed, and free pages are returned from time to time. Several heaps (by default there are eight for each
-/// core) would each keep memory for a photograph.
+/// keeps what is freed, and free pages are returned from time to time. Several heaps (by default there are eight for
+/// each core) would each keep memory for a photograph.
 ///
 /// Larger buffers have their own memory: it is returned as soon as they are freed, and decoders return parts of them
 /// early, which bounds the memory for the largest photographs.

@@ -161,17 +161,22 @@ fn unwritable(error: png::EncodingError) -> PhotoError {
     PhotoError::Unwritable(format!("The chroma cannot be stored ({error})."))
 }
 
+/// The number of steps nearest to a value, plus [`ROUND`].
+#[inline(always)]
+fn steps(value: f32) -> f32 {
+    value.clamp(-LARGEST, LARGEST) * STEPS + ROUND
+}
+
 /// Rounds a value to the nearest step that can be stored.
 #[inline(always)]
 pub(super) fn quantized(value: f32) -> f32 {
-    ((value.clamp(-LARGEST, LARGEST) * STEPS + ROUND) - ROUND) / STEPS
+    (steps(value) - ROUND) / STEPS
 }
 
 /// The number that is stored for a value.
 #[inline(always)]
 fn code(value: f32) -> u16 {
-    // The low bits of the sum are the number of steps.
-    ((value.clamp(-LARGEST, LARGEST) * STEPS + ROUND).to_bits() as u16).wrapping_add(ZERO as u16)
+    (steps(value).to_bits() as u16).wrapping_add(ZERO as u16)
 }
 
 fn value(code: u16) -> f32 {

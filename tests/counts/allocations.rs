@@ -1,5 +1,5 @@
-//! A request allocates no more than it did when its figures were stored, so a new copy of an upload or of a result makes
-//! a test fail: a copy needs memory.
+//! A request allocates no more than it did when its figures were stored, so a new copy of an upload or of a result
+//! makes a test fail: a copy needs memory.
 //!
 //! The bytes are the sizes of all blocks that the process allocates during a request. A block that grows counts again
 //! with its whole new size, because growing may copy it. Log lines do not count, because the test has no log.

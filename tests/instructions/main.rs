@@ -16,8 +16,8 @@ use std::process::Command;
 use photograph::{SIZES, photograph};
 use pixcolor_fast_photo::photo::{Chroma, Photo, Rgb, merged};
 
-/// Instructions of one merge at 1 megapixel on x86-64 with AVX2, without encoding, in a release; an incremental build has
-/// 1.5 % less. To update this figure, run the test with `CARGO_INCREMENTAL=0` and store the number that it prints, and
+/// Instructions of one merge at 1 megapixel on x86-64 with AVX2, without encoding, in a release; an incremental build
+/// has 1.5 % less. To update this figure, run the test with `CARGO_INCREMENTAL=0` and store the number that it prints, and
 /// the version of rustc.
 const STORED: u64 = 123_800_000;
 

@@ -1,7 +1,7 @@
 //! Decodes JPEG files.
 //!
-//! [`baseline`] decodes ordinary files. zune-jpeg decodes progressive files and files with four components. jpeg-decoder
-//! decodes files with an unusual layout, and files that zune-jpeg refuses. A damaged file is first repaired by [`mend`]
+//! [`baseline`] decodes ordinary files. zune-jpeg decodes progressive files and files with four components.
+//! jpeg-decoder decodes files with an unusual layout, and files that zune-jpeg refuses. A damaged file is first repaired by [`mend`]
 //! and then decoded by one of the three. benches/README.md compares the decoders.
 
 mod baseline;
@@ -85,14 +85,15 @@ impl<'a> IntactJpeg<'a> {
         Ok(Self { bytes, layout, size, colors })
     }
 
-    /// Decodes ordinary baseline files row by row; `None` if the file is of another kind or damaged. Files that zune-jpeg
-    /// refuses or sees with other colours are of another kind, too: their pixels must stay those of the other decoders.
+    /// Decodes ordinary baseline files row by row; `None` if the file is of another kind or damaged. Files that
+    /// zune-jpeg refuses or sees with other colours are of another kind, too: their pixels must stay those of the other
+    /// decoders.
     fn baseline(&self, sink: &mut dyn Sink) -> Option<DecodeSummary> {
+        let file = Baseline::of(self.bytes, &self.layout, self.size, self.colors)?;
         self.layout.is_ordinary().then_some(())?;
         let mut headers = decoder(self.bytes);
         headers.decode_headers().ok()?;
         self.colors.are(headers.input_colorspace()).then_some(())?;
-        let file = Baseline::of(self.bytes, &self.layout, self.size, self.colors)?;
         let mut feed = Feed::new(self.source(self.channels()), sink);
         file.decode(&mut feed)?;
         Some(feed.finish())

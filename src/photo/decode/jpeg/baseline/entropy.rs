@@ -45,8 +45,8 @@ impl<'a> BlockReader<'a> {
         self.previous = 0;
     }
 
-    /// Reads a block into `block`, all of whose coefficients must be 0, and dequantizes it. Returns whether a coefficient
-    /// other than DC is not 0; `None` if the block is damaged, by the same rules as those of `Scan::copy`.
+    /// Reads a block into `block`, all of whose coefficients must be 0, and dequantizes it. Returns whether it has
+    /// coefficients other than DC; `None` if the block is damaged, by the same rules as those of `Scan::copy`.
     #[inline(always)]
     pub(super) fn read(&mut self, from: &mut Bits<'_>, block: &mut Block) -> Option<bool> {
         // A copy can be in registers.
@@ -87,8 +87,8 @@ impl<'a> BlockReader<'a> {
         Some(at > 1)
     }
 
-    /// Reads a number of zeros and the coefficient after them by symbol and own bits. The coefficient
-    /// is 0 only after sixteen zeros.
+    /// Reads a number of zeros and the coefficient after them, first the code and then the coefficient's own bits. The
+    /// coefficient is 0 only after sixteen zeros and at the end of the block.
     fn long(&self, bits: &mut Bits<'_>) -> Option<(usize, i32)> {
         let symbol = bits.symbol(self.ac)?;
         match (symbol >> 4, symbol & 15) {

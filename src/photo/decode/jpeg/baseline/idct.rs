@@ -8,8 +8,8 @@ use std::num::Wrapping;
 
 use crate::photo::simd::{Eight, transposed};
 
-/// Dequantised coefficients, or what the first of two passes makes of them. A file may have coefficients that no picture
-/// has, so large that sums wrap around; then the samples are meaningless, as zune-jpeg's are.
+/// Dequantised coefficients, or what the first of two passes makes of them. A file may have coefficients that no
+/// picture has, so large that sums wrap around; then the samples are meaningless, as zune-jpeg's are.
 pub(super) type Block = Eight<Wrapping<i32>>;
 
 /// Bits of the constants' fractions.

@@ -2,8 +2,8 @@
 //!
 //! Most photographs are baseline files with one scan of grey, or of Y, Cb and Cr, at one of four samplings. For these,
 //! this decoder takes less than half of zune-jpeg's time: it reads each Huffman code once (elsewhere a check for damage
-//! reads all codes before a decoder does), uses vector instructions, and needs memory only for two rows of MCUs (minimum
-//! coded units). Samples are equal to zune-jpeg's, because pixel keys depend on them: the paid colour of a photograph
+//! reads all codes before a decoder does), uses vector instructions, and needs memory only for two rows of MCUs
+//! (minimum coded units). Samples are equal to zune-jpeg's, because pixel keys depend on them: the paid colour of a photograph
 //! must be found in caches that were written when zune-jpeg decoded these files.
 
 mod entropy;

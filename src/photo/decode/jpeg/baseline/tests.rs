@@ -142,6 +142,12 @@ fn files_that_zune_jpeg_refuses_or_sees_in_other_colors_are_left_to_other_decode
     assert!(decoded(&color, SIZE).is_some());
     assert!(decoded(&[&color[..2], adobe, &color[2..]].concat(), SIZE).is_none(), "JFIF and Adobe differ");
     let at = frame(&color);
+    let mut named = color.clone();
+    let scan = color.windows(2).position(|pair| pair == [0xFF, SOS]).unwrap();
+    for (i, id) in b"RGB".iter().enumerate() {
+        (named[at + 10 + 3 * i], named[scan + 5 + 2 * i]) = (*id, *id);
+    }
+    assert!(decoded(&named, SIZE).is_none(), "JFIF and component ids differ");
     let zeros = [&color[..at], &[0; 4], &color[at..]].concat();
     assert!(decoded(&zeros, SIZE).is_none(), "bytes between segments");
     let mut thirds = file(ColorType::Luma, SamplingFactor::F_1_1, 0);

@@ -96,7 +96,7 @@ fn steps(criterion: &mut Criterion) {
         group.bench_function("pixel key", |bench| bench.iter(|| photo.pixel_key()));
         group.bench_function("grey for a provider", |bench| bench.iter(|| photo.gray_for(500_000)));
 
-        let options = |format| EncodeOptions { format, quality: 90, note: None, threads: 1 };
+        let options = |format| EncodeOptions::plain(format, 90);
         let (fine, coarse) = (chroma(816, 612), chroma(64, 64));
         let (jpeg, png) = (options(OutputFormat::Jpeg), options(OutputFormat::Png));
         part(&mut group, "merge", || encode(&photo, &fine, &jpeg).unwrap(), |done| done.merge);

@@ -80,7 +80,7 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
             unreachable!("the built-in network returns chroma")
         }
     };
-    let options = EncodeOptions { format: OutputFormat::Jpeg, quality: 90, note: None, threads: 1 };
+    let options = EncodeOptions::plain(OutputFormat::Jpeg, 90);
     let (encoded, both) = timed(|| encode(&photo, &chroma, &options).unwrap());
     // Merging and encoding alternate row by row, so their processor time is measured together and divided in the ratio
     // of their wall-clock times.

@@ -2,20 +2,21 @@
 //! committed inputs. A target panics if it finds a fault.
 
 use pixcolor::photo::{
-    self, Chroma, EncodeOptions, InputFormat, Limits, OutputFormat, Photo, PhotoError, Rgb, fuzzing,
-    read_head,
+    self, Chroma, DecodeOptions, Depth, EncodeOptions, InputFormat, Limits, OutputFormat, Photo, PhotoError,
+    Rgb, Rotation, fuzzing, read_head,
 };
 
 /// A target's name, which is also the name of its folders, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("jpeg", jpeg),
     ("png", png),
     ("webp", webp),
     ("tiff", tiff),
     ("bmp", bmp),
     ("gif", gif),
+    ("jxl", jxl),
     ("way", way),
     ("jpeg_walk", jpeg_walk),
     ("exif", exif),
@@ -56,6 +57,10 @@ fn gif(bytes: &[u8]) {
     decode(InputFormat::Gif, bytes);
 }
 
+fn jxl(bytes: &[u8]) {
+    decode(InputFormat::Jxl, bytes);
+}
+
 /// Decodes a file of this format as an upload. Files of other formats are skipped; they have their own target.
 fn decode(format: InputFormat, bytes: &[u8]) {
     if read_head(bytes, &DECODING).is_ok_and(|head| head.format == format) {
@@ -87,23 +92,29 @@ fn check(photo: &Photo) {
 /// Decodes an upload, colours it with chroma derived from its bytes, encodes it in every format with every encoding
 /// function, and decodes the results.
 fn way(bytes: &[u8]) {
-    let Some(photo) = checked(Photo::decode(bytes, &WAY)) else { return };
+    let last = bytes.last().copied().unwrap_or_default();
+    let rotation = [Rotation::None, Rotation::Quarter, Rotation::Half, Rotation::ThreeQuarters];
+    let read = DecodeOptions { rotation: rotation[usize::from(last) % 4], ..DecodeOptions::default() };
+    let Some(photo) = checked(Photo::decode_as(bytes, &read, &WAY)) else { return };
     check(&photo);
     photo.pixel_key();
     let gray = photo.gray_for(1000);
     assert!(gray.luma.len() <= 1000 && !gray.luma.is_empty());
     let chroma = made_up(bytes);
     let rgb = checked(Rgb::decode(bytes, &WAY));
-    for format in [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP] {
-        let quality = bytes.last().map_or(90, |byte| byte % 100 + 1);
-        let options =
-            EncodeOptions { format, quality, note: Some("coloured by a fuzzer".to_owned()), threads: 1 };
+    for format in [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP, OutputFormat::Tiff] {
+        let quality = last % 100 + 1;
+        let depth = if format.has_16_bits() && last & 8 != 0 { Depth::Sixteen } else { Depth::Eight };
+        let options = EncodeOptions { depth, ..EncodeOptions::plain(format, quality) };
         let size = (photo.width(), photo.height());
         read_again(photo::encode(&photo, &chroma, &options), &photo, size);
         if let Some(rgb) = &rgb {
             read_again(photo::encode_own(&photo, rgb, &options), &photo, size);
         }
-        read_again(photo::encode_upload(bytes, &WAY, photo.alpha.as_deref(), &options), &photo, size);
+        read_again(photo::encode_upload(bytes, &read, &WAY, photo.alpha.as_deref(), &options), &photo, size);
+        if format == OutputFormat::Tiff {
+            continue;
+        }
         let sent = checked(gray.encode(format, quality)).expect("a small grey picture can be encoded");
         let sent = checked(Photo::decode(&sent, &WAY)).expect("the small grey picture can be decoded");
         assert_eq!((sent.width(), sent.height()), (gray.width, gray.height));

@@ -5,9 +5,13 @@ use std::str::FromStr;
 
 use super::{InputFormat, OutputFormat};
 
+/// What follows an original's name in the name of its coloured copy.
+pub const COLORED: &str = "-coloured";
+
 impl InputFormat {
     /// All formats, the most common first.
-    pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Tiff, Self::Gif, Self::Bmp];
+    pub const ALL: [Self; 7] =
+        [Self::Jpeg, Self::Png, Self::WebP, Self::Tiff, Self::Gif, Self::Bmp, Self::Jxl];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -17,6 +21,7 @@ impl InputFormat {
             Self::Tiff => "TIFF",
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
+            Self::Jxl => "JPEG XL",
         }
     }
 
@@ -32,7 +37,7 @@ impl InputFormat {
         match self {
             // Revision 1 of WebP: the EXIF orientation may have any integer type.
             Self::Jpeg | Self::Png | Self::Tiff | Self::Bmp | Self::WebP => 1,
-            Self::Gif => 0,
+            Self::Gif | Self::Jxl => 0,
         }
     }
 
@@ -49,6 +54,7 @@ impl InputFormat {
             Self::Tiff => "image/tiff",
             Self::Bmp => "image/bmp",
             Self::Gif => "image/gif",
+            Self::Jxl => "image/jxl",
         }
     }
 
@@ -57,7 +63,7 @@ impl InputFormat {
         match self {
             Self::Jpeg => OutputFormat::Jpeg,
             Self::WebP => OutputFormat::WebP,
-            Self::Png | Self::Tiff | Self::Bmp | Self::Gif => OutputFormat::Png,
+            Self::Png | Self::Tiff | Self::Bmp | Self::Gif | Self::Jxl => OutputFormat::Png,
         }
     }
 }
@@ -68,7 +74,13 @@ impl OutputFormat {
             Self::Png => "image/png",
             Self::Jpeg => "image/jpeg",
             Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
         }
+    }
+
+    /// Whether files of this format may have 16 bits per sample.
+    pub const fn has_16_bits(self) -> bool {
+        matches!(self, Self::Png | Self::Tiff)
     }
 
     /// The usual file name extension, without a dot.
@@ -77,6 +89,7 @@ impl OutputFormat {
             Self::Png => "png",
             Self::Jpeg => "jpg",
             Self::WebP => "webp",
+            Self::Tiff => "tif",
         }
     }
 
@@ -93,13 +106,13 @@ impl OutputFormat {
 
     /// The suffix that replaces the original's extension in the name of a coloured copy.
     pub fn colored_ending(self) -> String {
-        format!("-coloured.{}", self.extension())
+        format!("{COLORED}.{}", self.extension())
     }
 }
 
 /// The error for an unknown format name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format: use png, jpeg or webp")]
+#[error("unknown format: use png, jpeg, webp or tiff")]
 pub struct UnknownFormat;
 
 impl FromStr for OutputFormat {
@@ -110,6 +123,7 @@ impl FromStr for OutputFormat {
             "png" => Ok(Self::Png),
             "jpeg" | "jpg" => Ok(Self::Jpeg),
             "webp" => Ok(Self::WebP),
+            "tiff" | "tif" => Ok(Self::Tiff),
             _ => Err(UnknownFormat),
         }
     }

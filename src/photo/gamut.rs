@@ -17,13 +17,17 @@ const HALVINGS: usize = 12;
 /// be above 0 (or below 1) only as far as the other channels compensate its luminance. Blue contributes least to
 /// luminance: the lowest L\* at which it can be 1 of 255 is 0.0015, and the highest at which it can be 254 is 99.987.
 const BLACK: f32 = 0.001;
-const WHITE: f32 = 99.99;
+pub(super) const WHITE: f32 = 99.99;
 
-/// Whether a colour of this L\* can differ from grey in 8-bit sRGB. For black and white the gamut search is skipped,
-/// because it takes ten times as long as all other work on a pixel.
+/// [`WHITE`] for 16-bit sRGB, in which only the largest luminance is white. ([`BLACK`] is below the smallest luminance
+/// that is not black, so it is the same for 16 bits.)
+pub(super) const WIDE_WHITE: f32 = 99.999;
+
+/// Whether a colour of this L\* can differ from grey in sRGB, where `white` is [`WHITE`] or [`WIDE_WHITE`]. For black and
+/// white the gamut search is skipped, because it takes ten times as long as all other work on a pixel.
 #[inline(always)]
-pub(super) fn has_room_for_chroma(l: f32) -> bool {
-    (l > BLACK) & (l < WHITE)
+pub(super) fn has_room_for_chroma(l: f32, white: f32) -> bool {
+    (l > BLACK) & (l < white)
 }
 
 /// Whether sRGB can show this linear colour.

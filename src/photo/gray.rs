@@ -30,7 +30,7 @@ impl Gray {
     /// # Errors
     /// [`PhotoError::Unwritable`] for a size the format cannot hold.
     pub fn encode(&self, format: OutputFormat, quality: u8) -> Result<Vec<u8>, PhotoError> {
-        encode::gray(self, &EncodeOptions { format, quality, note: None, threads: 1 })
+        encode::gray(self, &EncodeOptions::plain(format, quality))
     }
 }
 

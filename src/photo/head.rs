@@ -4,29 +4,51 @@
 //! decoder, so that rejecting an image that is too large costs almost no time or memory.
 
 use super::needs::MemoryNeeds;
-use super::{ImageHeader, InputFormat, Limits, PhotoError, ifd, kinds};
+use super::{DecodeOptions, ImageHeader, InputFormat, Limits, PhotoError, ifd, jxl, kinds};
 
-/// Reads format and size from the header. Checks the size, and the memory that decoding needs, against the limits.
-/// Decodes nothing.
+/// Reads the header of the first page. See [`read_head_of`].
+///
+/// # Errors
+/// As [`read_head_of`].
+pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<ImageHeader, PhotoError> {
+    read_head_of(bytes, &DecodeOptions::default(), limits)
+}
+
+/// Reads format and size of a page from the header. Checks the size, and the memory that decoding needs, against the
+/// limits. Decodes nothing. The rotation has no effect on the header.
 ///
 /// # Errors
 /// [`PhotoError::Unsupported`] for an unsupported format, [`PhotoError::TooManyPixels`] above the limits,
-/// [`PhotoError::Broken`] for a header that is cut short or damaged, or whose width or height is 0.
-pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<ImageHeader, PhotoError> {
+/// [`PhotoError::Broken`] for a header that is cut short or damaged, or whose width or height is 0,
+/// [`PhotoError::NoSuchPage`] for a page that the file does not have.
+pub fn read_head_of(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    limits: &Limits,
+) -> Result<ImageHeader, PhotoError> {
     let format = format_of(bytes)?;
+    let tiff = (format == InputFormat::Tiff).then(|| ifd::pages(bytes));
+    let (page, pages) = (options.page, tiff.as_ref().map_or(1, ifd::Pages::count));
+    // A TIFF without a readable page is damaged, whatever page the request names.
+    if pages > 0 && !(1..=pages).contains(&page) {
+        return Err(PhotoError::NoSuchPage { page, pages });
+    }
+    let directory = tiff.and_then(|pages| pages.page(page));
     let size = match format {
         InputFormat::Jpeg => jpeg(bytes)?,
         InputFormat::Png => png(bytes),
         InputFormat::WebP => webp(bytes),
-        InputFormat::Tiff => ifd::picture(bytes).and_then(|picture| picture.size()),
+        InputFormat::Tiff => directory.and_then(|directory| directory.size()),
         InputFormat::Bmp => bmp(bytes),
         InputFormat::Gif => gif(bytes),
+        InputFormat::Jxl => jxl::header(bytes).map(|header| header.size()),
     };
     let Some((width, height)) = size else {
         return Err(PhotoError::Broken(format!("The {format} file's header is damaged or cut short.")));
     };
     check_size(width, height, limits)?;
-    let head = ImageHeader { format, width, height, needs: MemoryNeeds::of(bytes, format, (width, height)) };
+    let needs = MemoryNeeds::of(bytes, format, directory, (width, height));
+    let head = ImageHeader { format, width, height, pages, needs };
     check_memory(&head, bytes.len() as u64, limits)?;
     Ok(head)
 }
@@ -92,6 +114,10 @@ pub fn format_of(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
             InputFormat::Bmp
         }
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => InputFormat::Gif,
+        // A bare codestream, or the first box of a container.
+        [0xFF, 0x0A, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', b'\r', b'\n', 0x87, b'\n', ..] => {
+            InputFormat::Jxl
+        }
         _ => return Err(kinds::refusal(bytes)),
     };
     Ok(format)

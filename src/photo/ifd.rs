@@ -1,14 +1,19 @@
 //! The directories of a TIFF (TIFF 6.0, section 2) and of a BigTIFF, read in place.
 //!
-//! Nothing is copied or allocated, so a directory costs no memory, whatever size it claims.
+//! Entries are neither copied nor collected, so a directory costs no memory, whatever size it claims.
+
+use std::collections::HashSet;
 
 use super::head::{be16, be32, le16, le32};
 
 /// Maximum entries of a directory, as in libtiff.
 const MAX_ENTRIES: usize = 4096;
 
-/// Maximum pages, and maximum sub-directories of a page, that are searched for the image.
-const MAX_PAGES: usize = 64;
+/// Maximum directories in the chain of pages, including thumbnails and masks.
+pub(super) const MAX_PAGES: usize = 4096;
+
+/// Maximum pages whose sub-directories are searched for a picture, and maximum sub-directories of each.
+const MAX_PARENTS: usize = 64;
 const MAX_SUB_DIRECTORIES: usize = 16;
 
 /// The tags that are read.
@@ -28,6 +33,7 @@ pub(super) mod tag {
     pub(in crate::photo) const STRIP_BYTE_COUNTS: u32 = 279;
     pub(in crate::photo) const PLANAR: u32 = 284;
     pub(in crate::photo) const T4_OPTIONS: u32 = 292;
+    pub(in crate::photo) const PAGE_NUMBER: u32 = 297;
     pub(in crate::photo) const PREDICTOR: u32 = 317;
     pub(in crate::photo) const COLOR_MAP: u32 = 320;
     pub(in crate::photo) const TILE_WIDTH: u32 = 322;
@@ -42,7 +48,10 @@ pub(super) mod tag {
     pub(in crate::photo) const YCC_COEFFICIENTS: u32 = 529;
     pub(in crate::photo) const YCC_SUBSAMPLING: u32 = 530;
     pub(in crate::photo) const REFERENCE_BLACK_WHITE: u32 = 532;
+    pub(in crate::photo) const EXIF_DIRECTORY: u32 = 34_665;
     pub(in crate::photo) const ICC_PROFILE: u32 = 34_675;
+    pub(in crate::photo) const GPS_DIRECTORY: u32 = 34_853;
+    pub(in crate::photo) const INTEROPERABILITY_DIRECTORY: u32 = 40_965;
 }
 
 /// A TIFF's bytes, its byte order and the width of its fields.
@@ -54,7 +63,7 @@ pub(super) struct TiffBytes<'a> {
 }
 
 impl<'a> TiffBytes<'a> {
-    fn of(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
         let file = Self { bytes, little_endian: bytes.first() == Some(&b'I'), big_tiff: false };
         match file.at16(2)? {
             42 => Some(file),
@@ -83,7 +92,11 @@ impl<'a> TiffBytes<'a> {
         if self.big_tiff { usize::try_from(self.at64(at)?).ok() } else { Some(self.at32(at)? as usize) }
     }
 
-    fn directory(self, at: usize) -> Option<Directory<'a>> {
+    pub(super) fn is_big_tiff(&self) -> bool {
+        self.big_tiff
+    }
+
+    pub(super) fn directory(self, at: usize) -> Option<Directory<'a>> {
         let (entries, first, step) = match self.big_tiff {
             true => (usize::try_from(self.at64(at)?).ok()?, at.checked_add(8)?, 20),
             false => (self.at16(at)? as usize, at.checked_add(2)?, 12),
@@ -96,11 +109,25 @@ impl<'a> TiffBytes<'a> {
         (end <= self.bytes.len()).then_some(Directory { file: self, first, step, end })
     }
 
-    /// The pages in order, at most [`MAX_PAGES`], because the chain of pages may be cyclic.
-    fn pages(self) -> impl Iterator<Item = Directory<'a>> {
-        let first = self.offset(if self.big_tiff { 8 } else { 4 }).and_then(|at| self.directory(at));
-        let next = move |page: &Directory<'a>| self.offset(page.end).and_then(|at| self.directory(at));
-        std::iter::successors(first, next).take(MAX_PAGES)
+    /// The first directory.
+    pub(super) fn first(self) -> Option<Directory<'a>> {
+        self.chain().next()
+    }
+
+    /// The directories of the chain in order, at most [`MAX_PAGES`]. The chain ends at a directory that was in it
+    /// already. It also ends when its directories have more bytes than the file, which is possible only if they
+    /// overlap; so the time to search all of them is proportional to the file's size.
+    fn chain(self) -> impl Iterator<Item = Directory<'a>> {
+        let mut next = self.offset(if self.big_tiff { 8 } else { 4 });
+        let (mut seen, mut left) = (HashSet::new(), self.bytes.len());
+        let chain = std::iter::from_fn(move || {
+            let at = next.filter(|&at| seen.insert(at))?;
+            let directory = self.directory(at)?;
+            left = left.checked_sub(directory.end - at)?;
+            next = self.offset(directory.end);
+            Some(directory)
+        });
+        chain.take(MAX_PAGES)
     }
 }
 
@@ -113,25 +140,62 @@ pub(super) struct Directory<'a> {
     end: usize,
 }
 
-/// The directory of the image: the first page that is neither a smaller copy nor a mask, or else the first such
-/// sub-directory. If every image in the file is a smaller copy or a mask, it is the first page.
-pub(super) fn picture(bytes: &[u8]) -> Option<Directory<'_>> {
-    let file = TiffBytes::of(bytes)?;
-    let below = || file.pages().flat_map(Directory::sub_directories).find(Directory::is_picture);
-    file.pages().find(Directory::is_picture).or_else(below).or_else(|| file.pages().next())
+/// The pages of a file: the directories of the chain that are neither smaller copies nor masks. If there are none, the
+/// only page is the first such sub-directory, or else the first directory.
+pub(super) struct Pages<'a> {
+    file: Option<TiffBytes<'a>>,
+    /// Number of pages in the chain.
+    chained: u32,
+    /// The page of a file that has none in its chain.
+    other: Option<Directory<'a>>,
+}
+
+pub(super) fn pages(bytes: &[u8]) -> Pages<'_> {
+    let Some(file) = TiffBytes::of(bytes) else { return Pages { file: None, chained: 0, other: None } };
+    let chained = file.chain().filter(Directory::is_picture).count() as u32;
+    let below = || file.chain().take(MAX_PARENTS).flat_map(Directory::sub_directories);
+    let other = match chained {
+        0 => below().find(Directory::is_picture).or_else(|| file.chain().next()),
+        _ => None,
+    };
+    Pages { file: Some(file), chained, other }
+}
+
+impl<'a> Pages<'a> {
+    /// The number of pages; 0 for a file whose first directory cannot be read.
+    pub(super) fn count(&self) -> u32 {
+        self.chained + u32::from(self.other.is_some())
+    }
+
+    /// The directory of a page, from 1 on.
+    pub(super) fn page(&self, page: u32) -> Option<Directory<'a>> {
+        let index = page.checked_sub(1)? as usize;
+        match self.other {
+            Some(other) => (index == 0).then_some(other),
+            None => self.file?.chain().filter(Directory::is_picture).nth(index),
+        }
+    }
 }
 
 impl<'a> Directory<'a> {
     /// The first entry of a tag.
     pub(super) fn field(&self, wanted: u32) -> Option<Field<'a>> {
-        let file = self.file;
-        let at = (self.first..self.end).step_by(self.step).find(|&at| file.at16(at) == Some(wanted))?;
-        let (kind, wide) = (file.at16(at + 2)?, file.big_tiff);
-        let count = file.offset(at + 4)?;
-        let (value, room) = if wide { (at + 12, 8) } else { (at + 8, 4) };
-        let fits = count.saturating_mul(Field::size(kind)) <= room;
-        let place = if fits { value } else { file.offset(value)? };
-        Some(Field { file, kind, count, place })
+        let at = self.entries().find(|&at| self.file.at16(at) == Some(wanted))?;
+        Field::of_entry(self.file, at)
+    }
+
+    /// The number and the values of every readable tag, in the file's order.
+    pub(super) fn fields(self) -> impl Iterator<Item = (u32, Field<'a>)> {
+        self.entries().filter_map(move |at| Some((self.file.at16(at)?, Field::of_entry(self.file, at)?)))
+    }
+
+    /// The directory that a tag points to.
+    pub(super) fn linked(&self, pointer: u32) -> Option<Directory<'a>> {
+        self.file.directory(usize::try_from(self.number(pointer)?).ok()?)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = usize> + use<> {
+        (self.first..self.end).step_by(self.step)
     }
 
     /// The first number of a tag.
@@ -173,10 +237,19 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    fn of_entry(file: TiffBytes<'a>, at: usize) -> Option<Self> {
+        let (kind, count) = (file.at16(at + 2)?, file.offset(at + 4)?);
+        let (value, room) = if file.big_tiff { (at + 12, 8) } else { (at + 8, 4) };
+        let fits = count.saturating_mul(Self::size(kind)) <= room;
+        let place = if fits { value } else { file.offset(value)? };
+        Some(Self { file, kind, count, place })
+    }
+
     /// Bytes per value of a type; 0 for an unknown type.
-    fn size(kind: u32) -> usize {
+    pub(super) fn size(kind: u32) -> usize {
         match kind {
-            1 | 2 | 6 | 7 => 1,
+            // 129 is UTF-8 text (EXIF 3.0).
+            1 | 2 | 6 | 7 | 129 => 1,
             3 | 8 => 2,
             4 | 9 | 11 | 13 => 4,
             5 | 10 | 12 | 16 | 17 | 18 => 8,
@@ -184,8 +257,28 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The number of the type of the values.
+    pub(super) fn kind(&self) -> u32 {
+        self.kind
+    }
+
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    pub(super) fn little_endian(&self) -> bool {
+        self.file.little_endian
+    }
+
+    /// The position of the values.
+    pub(super) fn position(&self) -> usize {
+        self.place
+    }
+
+    /// The bytes of all values, in the file's byte order; `None` for an unknown type, or if they are cut off.
+    pub(super) fn values(&self) -> Option<&'a [u8]> {
+        let length = self.count.checked_mul(Self::size(self.kind)).filter(|&length| length > 0)?;
+        self.file.bytes.get(self.place..self.place.checked_add(length)?)
     }
 
     fn place(&self, index: usize) -> Option<usize> {

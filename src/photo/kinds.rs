@@ -3,7 +3,7 @@
 use super::PhotoError;
 
 /// The supported formats, as error messages list them.
-const READ: &str = "JPEG, PNG, WebP, TIFF, BMP or GIF";
+const READ: &str = "JPEG, PNG, WebP, TIFF, JPEG XL, BMP or GIF";
 
 /// Advice for the user, by kind of file.
 const SAVE: &str = "Save it as JPEG or PNG.";
@@ -13,7 +13,10 @@ const DEVELOP: &str =
     "Open it in the camera's program or another raw converter, and save it as JPEG, PNG or TIFF.";
 const UNPACK: &str = "Unpack it and send the pictures in it.";
 const PAGE: &str = "Save the picture on the page and send that file.";
-const SEND: &str = "Send a picture: JPEG, PNG, WebP, TIFF, BMP or GIF.";
+const SEND: &str = "Send a picture: JPEG, PNG, WebP, TIFF, JPEG XL, BMP or GIF.";
+const HEIC: &str = "Convert it to JPEG or PNG, for example with heif-convert (of libheif), or export it with \
+                    Preview (macOS) or Photos (Windows).";
+const AVIF: &str = "Convert it to JPEG or PNG, for example with avifdec (of libavif) or Preview (macOS).";
 
 /// An offset, the bytes at that offset, the kind of file, and advice.
 type Signature = (usize, &'static [u8], &'static str, &'static str);
@@ -21,19 +24,19 @@ type Signature = (usize, &'static [u8], &'static str, &'static str);
 /// The first match is used, so longer signatures come before shorter ones.
 const SIGNATURES: &[Signature] = &[
     // The same container holds images and videos; its brand says which of the two (ISO/IEC 14496-12, 4.3).
-    (4, b"ftypheic", "a HEIC photograph", SAVE),
-    (4, b"ftypheix", "a HEIC photograph", SAVE),
-    (4, b"ftypheim", "a HEIC photograph", SAVE),
-    (4, b"ftypheis", "a HEIC photograph", SAVE),
-    (4, b"ftyphevc", "a HEIC photograph", SAVE),
-    (4, b"ftyphevx", "a HEIC photograph", SAVE),
-    (4, b"ftypmif1\0\0\0\0mif1avif", "an AVIF picture", SAVE),
-    (4, b"ftypmif1\0\0\0\0avif", "an AVIF picture", SAVE),
-    (4, b"ftypmif1", "a HEIF photograph", SAVE),
-    (4, b"ftypmif2", "a HEIF photograph", SAVE),
-    (4, b"ftypmsf1", "a HEIF photograph", SAVE),
-    (4, b"ftypavif", "an AVIF picture", SAVE),
-    (4, b"ftypavis", "an AVIF picture", SAVE),
+    (4, b"ftypheic", "a HEIC photograph", HEIC),
+    (4, b"ftypheix", "a HEIC photograph", HEIC),
+    (4, b"ftypheim", "a HEIC photograph", HEIC),
+    (4, b"ftypheis", "a HEIC photograph", HEIC),
+    (4, b"ftyphevc", "a HEIC photograph", HEIC),
+    (4, b"ftyphevx", "a HEIC photograph", HEIC),
+    (4, b"ftypmif1\0\0\0\0mif1avif", "an AVIF picture", AVIF),
+    (4, b"ftypmif1\0\0\0\0avif", "an AVIF picture", AVIF),
+    (4, b"ftypmif1", "a HEIF photograph", HEIC),
+    (4, b"ftypmif2", "a HEIF photograph", HEIC),
+    (4, b"ftypmsf1", "a HEIF photograph", HEIC),
+    (4, b"ftypavif", "an AVIF picture", AVIF),
+    (4, b"ftypavis", "an AVIF picture", AVIF),
     (4, b"ftypcrx ", "a camera's raw file (CR3)", DEVELOP),
     (4, b"ftypjp2 ", "a JPEG 2000 picture", SAVE),
     (4, b"ftyp", "a video", FRAME),
@@ -62,8 +65,6 @@ const SIGNATURES: &[Signature] = &[
     // Other members of the JPEG family.
     (0, b"\0\0\0\x0CjP  \r\n\x87\n", "a JPEG 2000 picture", SAVE),
     (0, b"\xFF\x4F\xFF\x51", "a JPEG 2000 picture", SAVE),
-    (0, b"\0\0\0\x0CJXL \r\n\x87\n", "a JPEG XL picture", SAVE),
-    (0, b"\xFF\x0A", "a JPEG XL picture", SAVE),
     (0, b"II\xBC\x01", "a JPEG XR picture", SAVE),
     // Other images.
     (12, b"CgBI", "a PNG in Apple's form for iOS applications", SAVE),
@@ -174,8 +175,6 @@ mod tests {
             (padded(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41"), "a video"),
             (padded(b"\0\0\0\x14ftypqt  "), "a video"),
             (padded(b"\0\0\0\x0CjP  \r\n\x87\n"), "a JPEG 2000 picture"),
-            (padded(b"\xFF\x0A"), "a JPEG XL picture"),
-            (padded(b"\0\0\0\x0CJXL \r\n\x87\n"), "a JPEG XL picture"),
             (padded(b"%PDF-1.7\n"), "a PDF document"),
             (padded(b"8BPS\0\x01"), "a Photoshop document"),
             (padded(b"FUJIFILMCCD-RAW 0201"), "RAF"),

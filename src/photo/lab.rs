@@ -184,6 +184,18 @@ impl Encode {
     }
 }
 
+/// The 16-bit sRGB value nearest to a linear light: 0 for light below 0, and 65,535 for light above 1. Light to the
+/// power of 5/12 is the product of its cube root and the fourth root of that.
+#[inline(always)]
+pub(super) fn srgb16_of_linear(light: f32) -> u16 {
+    const LINE_UP_TO: f32 = 0.003_130_8;
+    let light = light.clamp(0.0, 1.0);
+    let root = cube_root(if light > LINE_UP_TO { light } else { LINE_UP_TO });
+    let curve = 1.055 * (root * root.sqrt().sqrt()) - 0.055;
+    let encoded = if light > LINE_UP_TO { curve } else { 12.92 * light };
+    nearest(encoded * 65_535.0) as u16
+}
+
 /// The 8-bit sRGB grey of every 16-bit luminance.
 pub(super) static GRAY8: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let light = |luma: u16| f_inverse((f32::from(luma) / CODES_PER_L + 16.0) / 116.0);
@@ -235,6 +247,23 @@ mod tests {
             assert!((code - wanted).abs() <= 0.5 + 1e-4, "{light}: {code} is not {wanted}");
         }
         assert_eq!((ENCODE.code(-0.1), ENCODE.code(1.1)), (0, 255));
+    }
+
+    #[test]
+    fn the_16_bit_value_of_any_linear_light_is_less_than_one_step_off() {
+        let mut largest: f64 = 0.0;
+        for step in 0..=4_000_000 {
+            let light = step as f32 / 4_000_000.0;
+            let exact = f64::from(light);
+            let encoded =
+                if exact <= 0.003_130_8 { exact * 12.92 } else { 1.055 * exact.powf(1.0 / 2.4) - 0.055 };
+            largest = largest.max((f64::from(srgb16_of_linear(light)) - encoded * 65_535.0).abs());
+        }
+        assert!(largest < 0.53, "{largest}");
+        assert_eq!((srgb16_of_linear(-0.1), srgb16_of_linear(1.1)), (0, 65_535));
+        for code in 0..=u16::MAX {
+            assert_eq!(srgb16_of_linear(LINEAR16[code as usize]), code);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Luma-lock: merges a provider's chroma with the photo's own luminance, row by row.
 
 use super::guided::{Guide, GuideRow};
-use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab};
+use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab, srgb16_of_linear};
 use super::rows::{RowFn, RowSource};
 use super::simd::{LANES, Lanes, vectorized};
 use super::{Chroma, Photo, PhotoError, Rgb, gamut};
@@ -16,10 +16,8 @@ impl<'a> Merge<'a> {
     pub(super) fn new(photo: &'a Photo, chroma: &'a Chroma) -> Result<Self, PhotoError> {
         Ok(Self { photo, guide: Guide::new(&photo.gray, chroma)? })
     }
-}
 
-impl RowSource for Merge<'_> {
-    fn rows(&self) -> RowFn<'_> {
+    fn rows_of<T: Sample>(&self) -> RowFn<'_, T> {
         let (width, height) = (self.photo.width() as usize, self.photo.height() as usize);
         let mut row = self.guide.rows(width);
         Box::new(move |y, out| {
@@ -30,16 +28,46 @@ impl RowSource for Merge<'_> {
                     let (luma, last) = self.photo.gray.luma[y * width..][..width].as_chunks();
                     let (pixels, last_pixels) = out.as_chunks_mut().0.as_chunks_mut();
                     for (i, (luma, pixels)) in luma.iter().zip(pixels).enumerate() {
-                        *pixels = srgb(lab(&row, i, luma));
+                        *pixels = T::srgb(lab(&row, i, luma));
                     }
                     let mut padded = [0; LANES];
                     padded[..last.len()].copy_from_slice(last);
                     if !last.is_empty() {
-                        last_pixels.copy_from_slice(&srgb(lab(&row, luma.len(), &padded))[..last.len()]);
+                        last_pixels.copy_from_slice(&T::srgb(lab(&row, luma.len(), &padded))[..last.len()]);
                     }
                 },
             );
         })
+    }
+}
+
+/// A sample of 8 or 16 bits. A function as a parameter would not be inlined into the loop over pixels.
+trait Sample: Copy + 'static {
+    /// The sRGB values of L\*, a\*, b\*.
+    fn srgb(lab: [Lanes; 3]) -> [[Self; 3]; LANES];
+}
+
+impl Sample for u8 {
+    #[inline(always)]
+    fn srgb(lab: [Lanes; 3]) -> [[Self; 3]; LANES] {
+        srgb(lab)
+    }
+}
+
+impl Sample for u16 {
+    #[inline(always)]
+    fn srgb(lab: [Lanes; 3]) -> [[Self; 3]; LANES] {
+        wide_srgb(lab)
+    }
+}
+
+impl RowSource for Merge<'_> {
+    fn rows(&self) -> RowFn<'_> {
+        self.rows_of()
+    }
+
+    fn wide_rows(&self) -> RowFn<'_, u16> {
+        self.rows_of()
     }
 }
 
@@ -74,13 +102,31 @@ fn lab(row: &GuideRow, eight: usize, luma: &[u16; LANES]) -> [Lanes; 3] {
 /// The pixels in 8-bit sRGB.
 #[inline(always)]
 fn srgb(lab: [Lanes; 3]) -> [[u8; 3]; LANES] {
-    let (light, shown) = light(lab);
+    let (light, shown) = light(lab, gamut::WHITE);
     let [red, green, blue] = if shown { light } else { gamut::fit(lab) };
     let encode = &*ENCODE;
     let [red, green, blue] = [fixed(&red), fixed(&green), fixed(&blue)];
     let mut pixels = [[0; 3]; LANES];
     for i in 0..LANES {
         pixels[i] = [encode.code_of(red[i]), encode.code_of(green[i]), encode.code_of(blue[i])];
+    }
+    pixels
+}
+
+/// The pixels in 16-bit sRGB.
+#[inline(always)]
+fn wide_srgb(lab: [Lanes; 3]) -> [[u16; 3]; LANES] {
+    let (light, shown) = light(lab, gamut::WIDE_WHITE);
+    let light = if shown { light } else { gamut::fit(lab) };
+    let mut pixels = [[0; 3]; LANES];
+    for (channel, light) in light.iter().enumerate() {
+        let mut codes = [0; LANES];
+        for i in 0..LANES {
+            codes[i] = srgb16_of_linear(light[i]);
+        }
+        for i in 0..LANES {
+            pixels[i][channel] = codes[i];
+        }
     }
     pixels
 }
@@ -94,13 +140,13 @@ fn fixed(channel: &Lanes) -> [u32; LANES] {
     fixed
 }
 
-/// Returns linear light, and whether sRGB can show all of these colours.
+/// Returns linear light, and whether sRGB can show all of these colours. Above the L\* `white` they have no chroma.
 #[inline(always)]
-fn light([l, a, b]: [Lanes; 3]) -> ([Lanes; 3], bool) {
+fn light([l, a, b]: [Lanes; 3], white: f32) -> ([Lanes; 3], bool) {
     let mut light = [[0.0; LANES]; 3];
     let mut shown = true;
     for i in 0..LANES {
-        let chroma = f32::from(u8::from(gamut::has_room_for_chroma(l[i])));
+        let chroma = f32::from(u8::from(gamut::has_room_for_chroma(l[i], white)));
         let rgb = linear_of_lab([l[i], a[i] * chroma, b[i] * chroma]);
         shown &= gamut::shows(rgb);
         [light[0][i], light[1][i], light[2][i]] = rgb;
@@ -174,7 +220,7 @@ mod tests {
             let (merged, searched) = (merged(luma, a, b), searched(luma, a, b));
             // If the search is not skipped, both agree. But the chroma of a merged pixel was resampled, so a channel
             // midway between two values may be rounded differently.
-            let most = u8::from(gamut::has_room_for_chroma(f32::from(luma) / CODES_PER_L));
+            let most = u8::from(gamut::has_room_for_chroma(f32::from(luma) / CODES_PER_L, gamut::WHITE));
             let near = merged.iter().zip(searched).all(|(merged, searched)| merged.abs_diff(searched) <= most);
             prop_assert!(near, "{merged:?} {searched:?}");
         }
@@ -184,12 +230,9 @@ mod tests {
     fn the_gamut_search_is_skipped_for_black_and_white() {
         let shown = |luma: u16| {
             let l = [f32::from(luma) / CODES_PER_L; LANES];
-            light([
-                l,
-                [-50.0, -38.0, -26.0, -14.0, 0.0, 10.0, 20.0, 30.0],
-                [50.0, 40.0, 30.0, 20.0, 10.0, 0.0, -10.0, -20.0],
-            ])
-            .1
+            let a = [-50.0, -38.0, -26.0, -14.0, 0.0, 10.0, 20.0, 30.0];
+            let b = [50.0, 40.0, 30.0, 20.0, 10.0, 0.0, -10.0, -20.0];
+            light([l, a, b], gamut::WHITE).1
         };
         assert!(shown(0) && shown(65_535));
         assert!(!shown(100), "near black most of this chroma cannot be shown");

@@ -15,17 +15,22 @@ mod gray;
 mod guided;
 mod head;
 mod ifd;
+mod join;
 mod jpeg;
+mod jxl;
 mod kinds;
 mod lab;
 mod merge;
+mod metadata;
 mod needs;
+mod options;
 mod orient;
 mod panics;
 mod resample;
 mod rgb;
 mod rows;
 mod simd;
+mod tiff_sizes;
 
 use std::fmt;
 
@@ -35,13 +40,18 @@ pub use color::ColorStatistics;
 #[doc(hidden)]
 pub use decode::fuzzing;
 pub use encode::{EncodeOptions, Encoded, PARALLEL_FROM, encode, encode_own, encode_upload};
+pub use format::COLORED;
 pub use gray::{contrast, luma_correlation};
-pub use head::{check_size, format_of, read_head};
+pub use head::{check_size, format_of, read_head, read_head_of};
+pub use join::join_pages;
 #[doc(hidden)]
 pub use merge::merged;
+pub use metadata::{Tags, rendition_tags};
+pub use options::{DecodeOptions, Depth, Mark, MetadataPolicy, Rotation, UnknownOption};
 pub use panics::CodecStep;
 pub(crate) use panics::caught;
 pub use rgb::Rgb;
+pub use tiff_sizes::tiff_sizes;
 
 /// The maximum size of an image. It is checked in the header, before any pixel is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +89,11 @@ pub enum InputFormat {
     Bmp,
     /// GIF, the first frame.
     Gif,
+    /// JPEG XL; of an animation, the first frame.
+    Jxl,
 }
 
-/// The file formats of renditions, with 8 bits per channel.
+/// The file formats of renditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
     /// PNG.
@@ -90,6 +102,8 @@ pub enum OutputFormat {
     Jpeg,
     /// WebP.
     WebP,
+    /// TIFF.
+    Tiff,
 }
 
 /// The content of an image's header.
@@ -97,18 +111,26 @@ pub enum OutputFormat {
 pub struct ImageHeader {
     /// The format, identified by the file's signature.
     pub format: InputFormat,
-    /// Width in pixels as stored, before orientation is applied.
+    /// Width in pixels as stored, before orientation is applied; of a JPEG XL file, whose decoder applies the
+    /// orientation, upright.
     pub width: u32,
-    /// Height in pixels as stored, before orientation is applied.
+    /// Height in pixels, as [`Self::width`].
     pub height: u32,
+    /// Number of pages; 1 in formats without pages.
+    pub pages: u32,
     needs: needs::MemoryNeeds,
 }
 
 impl ImageHeader {
+    /// [`Self::memory_at`] for a result with 8 bits per sample.
+    pub fn memory(&self, to: OutputFormat) -> u64 {
+        self.memory_at(to, Depth::Eight)
+    }
+
     /// Maximum bytes of memory to decode the image, orient it and encode it as `to`, with its own colours or a
     /// provider's. The bytes of the file itself are not included.
-    pub fn memory(&self, to: OutputFormat) -> u64 {
-        self.needs.memory(self.pixels(), to)
+    pub fn memory_at(&self, to: OutputFormat, depth: Depth) -> u64 {
+        self.needs.memory(self.pixels(), to, depth)
     }
 
     /// Width times height.
@@ -172,7 +194,15 @@ impl Photo {
     /// [`PhotoError::Unsupported`] for an unsupported file, [`PhotoError::TooManyPixels`] above the limits,
     /// [`PhotoError::Broken`] for a damaged or truncated file of which too little can be read.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
-        decode::photo(bytes, limits)
+        Self::decode_as(bytes, &DecodeOptions::default(), limits)
+    }
+
+    /// Decodes a page of an upload and rotates it.
+    ///
+    /// # Errors
+    /// As [`Self::decode`], and [`PhotoError::NoSuchPage`].
+    pub fn decode_as(bytes: &[u8], options: &DecodeOptions, limits: &Limits) -> Result<Self, PhotoError> {
+        decode::photo(bytes, options, limits)
     }
 
     /// An opaque photo without colour or damage.
@@ -227,6 +257,9 @@ pub enum PhotoError {
     TooManyPixels(String),
     #[error("{0}")]
     Broken(String),
+    /// The file has fewer pages than the request names.
+    #[error("The file has {pages} {}; there is no page {page}.", if *pages == 1 { "page" } else { "pages" })]
+    NoSuchPage { page: u32, pages: u32 },
     #[error("{0}")]
     Unwritable(String),
     /// A codec panicked, which is a defect; the log has details.
@@ -242,14 +275,7 @@ impl fmt::Display for Damage {
 
 impl fmt::Display for InputFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::WebP => "WebP",
-            Self::Tiff => "TIFF",
-            Self::Bmp => "BMP",
-            Self::Gif => "GIF",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -259,6 +285,7 @@ impl fmt::Display for OutputFormat {
             Self::Png => "png",
             Self::Jpeg => "jpeg",
             Self::WebP => "webp",
+            Self::Tiff => "tiff",
         })
     }
 }

@@ -4,8 +4,8 @@
 //! in memory. The numbers are those of the decoders in use; `tests/photos/memory.rs` checks that no image needs more.
 
 use super::head::{be16, be32, jpeg_frame, le16, le32};
-use super::ifd::{self, tag};
-use super::{InputFormat, OutputFormat};
+use super::ifd::{Directory, tag};
+use super::{Depth, InputFormat, OutputFormat, jxl};
 
 /// A progressive colour JPEG with more pixels is decoded component by component, which is slower and takes half the
 /// memory.
@@ -28,35 +28,47 @@ pub(super) struct MemoryNeeds {
 }
 
 impl MemoryNeeds {
-    /// The needs of a file of this format and size. Header fields that a truncated file lacks count as 0 or absent. The
-    /// decoder refuses such a file.
-    pub(super) fn of(bytes: &[u8], format: InputFormat, (width, height): (u32, u32)) -> Self {
+    /// The needs of a file of this format and size; `page` is the directory of a page of a TIFF. Header fields that a
+    /// truncated file lacks count as 0 or absent. The decoder refuses such a file.
+    pub(super) fn of(
+        bytes: &[u8],
+        format: InputFormat,
+        page: Option<Directory<'_>>,
+        (width, height): (u32, u32),
+    ) -> Self {
         let pixels = u64::from(width) * u64::from(height);
         let (decoding, alpha) = match format {
             InputFormat::Jpeg => (jpeg(bytes, pixels), false),
             // Row by row.
             InputFormat::Png => (0, png_alpha(bytes)),
             InputFormat::WebP => webp(bytes, pixels),
-            InputFormat::Tiff => tiff(bytes, (width, height)),
+            InputFormat::Tiff => page.map_or((0, false), |page| tiff(bytes, page, (width, height))),
             // The whole image and a copy.
             InputFormat::Bmp if le16(bytes, 28) == Some(32) => (8 * pixels, true),
             InputFormat::Bmp => (6 * pixels, false),
             // Palette indices and the result.
             InputFormat::Gif => (4 * pixels, true),
+            InputFormat::Jxl => jxl(bytes, pixels),
         };
         Self { decoding, alpha }
     }
 
-    /// See [`super::ImageHeader::memory`].
-    pub(super) fn memory(&self, pixels: u64, to: OutputFormat) -> u64 {
+    /// See [`super::ImageHeader::memory_at`].
+    pub(super) fn memory(&self, pixels: u64, to: OutputFormat, depth: Depth) -> u64 {
         // Luminance takes two bytes per pixel, and two more while it is oriented. Opacity takes one.
         let kept = 4 + u64::from(self.alpha);
         // libwebp needs the whole image at 1.5 bytes per pixel, and about as much working memory.
-        let written = match (to, self.alpha) {
-            (OutputFormat::WebP, true) if pixels <= OPACITY_COMPRESSED => 40,
-            (OutputFormat::WebP, true) => 10,
-            (OutputFormat::WebP, false) => 7,
-            (OutputFormat::Jpeg | OutputFormat::Png, _) => 0,
+        let written = match (to, depth, self.alpha) {
+            (OutputFormat::WebP, _, true) if pixels <= OPACITY_COMPRESSED => 40,
+            (OutputFormat::WebP, _, true) => 10,
+            (OutputFormat::WebP, _, false) => 7,
+            // A file of 16 bits is hardly smaller than its pixels, because their low bits are noise, and the luminance
+            // is in memory beside it. The same is true of a TIFF of a grainy picture.
+            (OutputFormat::Jpeg | OutputFormat::Png | OutputFormat::Tiff, Depth::Sixteen, false) => 11,
+            (OutputFormat::Jpeg | OutputFormat::Png | OutputFormat::Tiff, Depth::Sixteen, true) => 13,
+            (OutputFormat::Tiff, Depth::Eight, false) => 6,
+            (OutputFormat::Tiff, Depth::Eight, true) => 7,
+            (OutputFormat::Jpeg | OutputFormat::Png, Depth::Eight, _) => 0,
         };
         self.decoding.max(pixels * kept.max(written))
     }
@@ -162,18 +174,27 @@ fn has_lossless(chunks: &[u8]) -> bool {
     false
 }
 
+/// Maximum bytes while a JPEG XL is decoded, and whether it has opacity. The decoder ends with an error before it needs
+/// more.
+fn jxl(bytes: &[u8], pixels: u64) -> (u64, bool) {
+    let Some(header) = jxl::header(bytes) else { return (0, false) };
+    let alpha = header.has_alpha();
+    // The results are stored meanwhile: luminance, or 8-bit RGB.
+    let stored = 3 + u64::from(alpha);
+    (header.decoder_limit(bytes.len() as u64) + stored * pixels, alpha)
+}
+
 /// Maximum bytes while a TIFF is decoded, and whether it has opacity. Most TIFFs are read row by row. Only a JPEG strip
 /// or tile is decoded as a whole. It takes its samples, its coefficients if it may be progressive, a copy of its data,
 /// and the output.
-fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
+fn tiff(bytes: &[u8], page: Directory<'_>, (width, height): (u32, u32)) -> (u64, bool) {
     const JPEG: u64 = 7;
     const RGB: u64 = 2;
-    let Some(picture) = ifd::picture(bytes) else { return (0, false) };
-    let number = |wanted, default: u64| picture.number(wanted).unwrap_or(default);
+    let number = |wanted, default: u64| page.number(wanted).unwrap_or(default);
     let samples = number(tag::SAMPLES, 1);
     // A tag describes extra samples; without it a fourth sample of RGB is opacity.
     let alpha =
-        picture.field(tag::EXTRA_SAMPLES).is_some() || (samples == 4 && number(tag::PHOTOMETRIC, RGB) == RGB);
+        page.field(tag::EXTRA_SAMPLES).is_some() || (samples == 4 && number(tag::PHOTOMETRIC, RGB) == RGB);
     if number(tag::COMPRESSION, 1) != JPEG {
         return (0, alpha);
     }

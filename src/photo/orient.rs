@@ -2,6 +2,7 @@
 
 use image::metadata::Orientation;
 
+use super::Rotation;
 use super::rows::{RowFn, RowSource};
 
 /// An orientation: columns and rows may be swapped first, and then each may be reversed.
@@ -25,6 +26,25 @@ impl From<Orientation> for Orient {
             Orientation::Rotate270 => (true, false, true),
         };
         Self { transpose, flip_x, flip_y }
+    }
+}
+
+/// The one turn that is equal to a file's own orientation and then a rotation.
+pub(super) fn and_then(orientation: Orientation, rotation: Rotation) -> Orientation {
+    (0..rotation.degrees() / 90).fold(orientation, |orientation, _| and_then_quarter(orientation))
+}
+
+/// An orientation and then a clockwise quarter turn.
+fn and_then_quarter(orientation: Orientation) -> Orientation {
+    match orientation {
+        Orientation::NoTransforms => Orientation::Rotate90,
+        Orientation::Rotate90 => Orientation::Rotate180,
+        Orientation::Rotate180 => Orientation::Rotate270,
+        Orientation::Rotate270 => Orientation::NoTransforms,
+        Orientation::FlipHorizontal => Orientation::Rotate270FlipH,
+        Orientation::Rotate270FlipH => Orientation::FlipVertical,
+        Orientation::FlipVertical => Orientation::Rotate90FlipH,
+        Orientation::Rotate90FlipH => Orientation::FlipHorizontal,
     }
 }
 
@@ -169,6 +189,31 @@ mod tests {
             let mut by_row = vec![0; 6];
             by_row.chunks_mut(width).enumerate().for_each(|(y, row)| rows(y, row));
             assert_eq!(by_row, upright.as_bytes(), "by row, EXIF orientation {exif}");
+        }
+    }
+
+    #[test]
+    fn an_orientation_and_a_rotation_are_one_turn() {
+        let (w, h) = (41, 35);
+        let plane: Vec<u32> = (0..w * h).collect();
+        for (exif, degrees) in (1..=8).flat_map(|exif| [0, 90, 180, 270].map(|degrees| (exif, degrees))) {
+            let orientation = Orientation::from_exif(exif).unwrap();
+            let rotation: Rotation = degrees.to_string().parse().unwrap();
+            let then = match rotation {
+                Rotation::None => Orientation::NoTransforms,
+                Rotation::Quarter => Orientation::Rotate90,
+                Rotation::Half => Orientation::Rotate180,
+                Rotation::ThreeQuarters => Orientation::Rotate270,
+            };
+            let (wide, high) = if swaps_sides(orientation) { (h, w) } else { (w, h) };
+            let twice = turn(turn(plane.clone(), w, h, orientation), wide, high, then);
+            let once = and_then(orientation, rotation);
+            assert!(
+                turn(plane.clone(), w, h, once) == twice,
+                "EXIF orientation {exif}, then {degrees} degrees"
+            );
+            let quarter = matches!(rotation, Rotation::Quarter | Rotation::ThreeQuarters);
+            assert_eq!(swaps_sides(once), swaps_sides(orientation) != quarter);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A provider's image in 8-bit sRGB, at the size that the provider returned.
 
 use super::lab::{LINEAR8, lab_of_linear, luma_of_row};
-use super::resample::Resample;
+use super::resample::{self, Resample};
 use super::{Chroma, Gray, Limits, PhotoError, decode};
 
 /// A decoded image of a provider, upright, in sRGB.
@@ -76,6 +76,30 @@ impl Rgb {
             b.extend(row.iter().skip(1).step_by(2));
         }
         Chroma::new(to.0, to.1, a, b)
+    }
+
+    /// The image at another size, without keeping the aspect ratio: area average when smaller, Catmull-Rom when larger.
+    /// A side of 0 becomes 1.
+    ///
+    /// # Errors
+    /// [`PhotoError::Broken`] if the length of `pixels` does not match the size.
+    pub fn resize(&self, width: u32, height: u32) -> Result<Self, PhotoError> {
+        let pixels = self.checked()?.as_flattened();
+        let (width, height) = (width.max(1), height.max(1));
+        let (samples, length) = (self.width as usize * 3, width as usize * 3);
+        let mut resample = Resample::<3>::new((self.width, self.height), (width, height));
+        let mut row = vec![0.0; length];
+        let mut resized = Vec::with_capacity(length * height as usize);
+        for y in 0..height as usize {
+            resample.row(
+                y,
+                #[inline(always)]
+                |source, weight, sum| resample::add(&pixels[source * samples..][..samples], weight, sum),
+                &mut row,
+            );
+            resized.extend(row.iter().map(|value| (value + 0.5) as u8));
+        }
+        Ok(Self { width, height, pixels: resized })
     }
 
     /// Its luminance, to compare it with the photo.
@@ -158,7 +182,19 @@ mod tests {
     }
 
     #[test]
+    fn a_resized_image_has_the_mean_of_its_pixels() {
+        let rgb =
+            Rgb { width: 4, height: 1, pixels: [[10, 0, 255], [20, 0, 0], [30, 9, 0], [40, 0, 0]].concat() };
+        let half = rgb.resize(2, 1).unwrap();
+        assert_eq!((half.width, half.height), (2, 1));
+        assert_eq!(half.pixels, [15, 0, 128, 35, 5, 0]);
+        assert_eq!(rgb.resize(4, 1).unwrap(), rgb);
+        assert_eq!(rgb.resize(9, 5).unwrap().pixels.len(), 135);
+    }
+
+    #[test]
     fn pixels_that_do_not_fit_the_size_are_refused() {
-        assert!(Rgb { width: 2, height: 2, pixels: vec![0; 11] }.chroma().is_err());
+        let wrong = Rgb { width: 2, height: 2, pixels: vec![0; 11] };
+        assert!(wrong.chroma().is_err() && wrong.resize(1, 1).is_err());
     }
 }

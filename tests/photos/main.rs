@@ -11,5 +11,6 @@ mod formats;
 mod hostile;
 mod make;
 mod memory;
+mod metadata;
 mod mutations;
 mod old_photos;

@@ -5,7 +5,8 @@ use std::io::{Cursor, Write};
 
 use jpeg_encoder::{ImageBuffer, JpegColorType, SamplingFactor, rgb_to_ycbcr};
 use pixcolor::photo::{
-    Chroma, EncodeOptions, Limits, OutputFormat, Photo, PhotoError, encode, encode_upload, read_head,
+    Chroma, DecodeOptions, Depth, EncodeOptions, Limits, OutputFormat, Photo, PhotoError, encode,
+    encode_upload, read_head,
 };
 use tiff::encoder::colortype::{RGB8, RGB16};
 
@@ -133,6 +134,32 @@ fn bmp(size: Size) -> Vec<u8> {
     make::file(&picture.into(), image::ImageFormat::Bmp)
 }
 
+/// A JPEG XL file that libjxl writes.
+fn jxl(size: Size, arguments: &[&str]) -> Vec<u8> {
+    let header = format!("P6 {} {} 255\n", size.0, size.1).into_bytes();
+    crate::against::libjxl::cjxl(&[header, pixels(size)].concat(), "ppm", arguments)
+}
+
+/// A PNG of 16-bit noise, which cannot be compressed.
+fn noise(size: Size, channels: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
+    encoder.set_color(if channels == 3 { png::ColorType::Rgb } else { png::ColorType::Rgba });
+    encoder.set_depth(png::BitDepth::Sixteen);
+    encoder.set_compression(png::Compression::NoCompression);
+    let mut writer = encoder.write_header().unwrap();
+    let mut stream = writer.stream_writer_with_size(1 << 20).unwrap();
+    let mut random = make::Random(5);
+    for _ in 0..size.1 {
+        let row: Vec<u8> =
+            (0..size.0 as usize * channels / 4 + 1).flat_map(|_| random.next().to_le_bytes()).collect();
+        stream.write_all(&row[..size.0 as usize * channels * 2]).unwrap();
+    }
+    stream.finish().unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
 /// The kinds of files that need the most memory.
 const KINDS: [&str; 15] = [
     "JPEG",
@@ -180,13 +207,19 @@ fn file(kind: &str, size: Size) -> Vec<u8> {
         "TIFF" => tiff(size, false),
         "TIFF of 16 bits" => tiff(size, true),
         "BMP" => bmp(size),
+        "JPEG XL" => jxl(size, &["-d", "1", "-e", "4"]),
+        "lossless JPEG XL" => jxl(size, &["-d", "0", "-e", "2"]),
+        "modular JPEG XL" => jxl(size, &["-d", "1", "-m", "1", "-e", "4"]),
+        "noise" => noise(size, 3),
+        "noise with opacity" => noise(size, 4),
         other => panic!("{other}"),
     }
 }
 
 /// Peak memory of a round trip in a separate process: of the whole process, and above the memory in use before.
-fn measured(file: &tempfile::NamedTempFile, way: &str, format: OutputFormat) -> (u64, u64) {
-    let report = child::run("memory::round_trip", &format!("{way} {format} {}", file.path().display()));
+fn measured(file: &tempfile::NamedTempFile, way: &str, format: OutputFormat, depth: Depth) -> (u64, u64) {
+    let path = file.path().display();
+    let report = child::run("memory::round_trip", &format!("{way} {format}/{} {path}", depth.bits()));
     let number = |name: &str| {
         let rest = report.split(name).nth(1).unwrap();
         rest.split_whitespace().next().unwrap().parse::<u64>().unwrap()
@@ -199,7 +232,9 @@ fn measured(file: &tempfile::NamedTempFile, way: &str, format: OutputFormat) -> 
 fn round_trip() {
     let Some(argument) = child::argument() else { return };
     let [way, format, path] = argument.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{argument}") };
-    let options = EncodeOptions { format: format.parse().unwrap(), quality: 85, note: None, threads: 1 };
+    let (format, depth) = format.split_once('/').unwrap();
+    let options =
+        EncodeOptions { depth: depth.parse().unwrap(), ..EncodeOptions::plain(format.parse().unwrap(), 85) };
     let bytes = std::fs::read(path).unwrap();
     // Encode small pictures first, so that tables that are built once do not count.
     for small in [make::small_jpeg(), make::small_png()] {
@@ -211,10 +246,16 @@ fn round_trip() {
         if way == "pass" {
             let alpha = photo.alpha;
             drop(photo.gray);
-            return encode_upload(&bytes, &Limits::default(), alpha.as_deref(), &options)
-                .unwrap()
-                .bytes
-                .len();
+            return encode_upload(
+                &bytes,
+                &DecodeOptions::default(),
+                &Limits::default(),
+                alpha.as_deref(),
+                &options,
+            )
+            .unwrap()
+            .bytes
+            .len();
         }
         let gray = photo.gray_for(500_000);
         photo.pixel_key();
@@ -238,11 +279,15 @@ struct Prediction {
     each: u64,
 }
 
-/// How a photo is processed, and the format of the result; `None` is the default format for the file.
-type Way = (&'static str, Option<OutputFormat>);
-const COLORED: Way = ("lock", None);
-const COLORED_AS_WEBP: Way = ("lock", Some(OutputFormat::WebP));
-const ENCODED_AGAIN: Way = ("pass", None);
+/// How a photo is processed, and the format and depth of the result; `None` is the default format for the file.
+type Way = (&'static str, Option<OutputFormat>, Depth);
+const COLORED: Way = ("lock", None, Depth::Eight);
+const COLORED_AS_WEBP: Way = ("lock", Some(OutputFormat::WebP), Depth::Eight);
+const COLORED_AS_TIFF: Way = ("lock", Some(OutputFormat::Tiff), Depth::Eight);
+const COLORED_AS_WIDE_TIFF: Way = ("lock", Some(OutputFormat::Tiff), Depth::Sixteen);
+const COLORED_AS_WIDE_PNG: Way = ("lock", Some(OutputFormat::Png), Depth::Sixteen);
+const ENCODED_AGAIN: Way = ("pass", None, Depth::Eight);
+const ENCODED_AGAIN_AS_WIDE_TIFF: Way = ("pass", Some(OutputFormat::Tiff), Depth::Sixteen);
 const ALL: &[Way] = &[COLORED, COLORED_AS_WEBP, ENCODED_AGAIN];
 
 /// Measures photos of one size and compares each with a bound.
@@ -254,12 +299,14 @@ fn all_within(size: Size, cases: &[(&str, &[Way])], bound: impl Fn(Prediction, (
         let head = read_head(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{kind}: {error}"));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        for &(way, format) in ways {
+        for &(way, format, depth) in ways {
             let format = format.unwrap_or(head.format.output());
-            let (predicted, (peak, more)) = (head.memory(format), measured(&file, way, format));
+            let predicted = head.memory_at(format, depth);
+            let (peak, more) = measured(&file, way, format, depth);
             let each = |bytes: u64| bytes as f64 / head.pixels() as f64;
             let line = format!(
-                "{kind}, {way}, to {format}: {} MB, {:.2} bytes per pixel, predicted {:.2}; file {} MB",
+                "{kind}, {way}, to {format} of {} bits: {} MB, {:.2} bytes per pixel, predicted {:.2}; file {} MB",
+                depth.bits(),
                 peak / 1_000_000,
                 each(more),
                 each(predicted),
@@ -296,6 +343,30 @@ fn no_photo_needs_more_memory_than_its_header_predicts() {
     let others = KINDS.iter().filter(|kind| by_size.iter().all(|(other, _)| other != *kind));
     let others = others.map(|&kind| (kind, WEBP));
     let cases: Vec<_> = by_size.into_iter().chain(others).collect();
+    all_within(USUAL, &cases, |predicted, (_, more)| more <= predicted.memory + predicted.slack);
+}
+
+#[test]
+fn no_jpeg_xl_needs_more_memory_than_its_header_predicts() {
+    const TWO: &[Way] = &[COLORED, ENCODED_AGAIN];
+    for (kind, size, ways) in [
+        ("JPEG XL", USUAL, TWO),
+        ("JPEG XL", (6000, 4000), &[ENCODED_AGAIN][..]),
+        ("lossless JPEG XL", USUAL, TWO),
+        ("modular JPEG XL", (2400, 1800), TWO),
+    ] {
+        all_within(size, &[(kind, ways)], |predicted, (_, more)| more <= predicted.memory + predicted.slack);
+    }
+    let head = read_head(&file("modular JPEG XL", USUAL), &Limits::default());
+    assert!(matches!(head, Err(PhotoError::TooManyPixels(_))));
+}
+
+/// The files of these results have nearly as many bytes as their pixels.
+#[test]
+fn no_tiff_and_no_file_of_16_bits_needs_more_memory_than_the_header_predicts() {
+    const LOSSLESS: &[Way] =
+        &[COLORED_AS_TIFF, COLORED_AS_WIDE_TIFF, COLORED_AS_WIDE_PNG, ENCODED_AGAIN_AS_WIDE_TIFF];
+    let cases = ["JPEG", "PNG", "noise", "noise with opacity"].map(|kind| (kind, LOSSLESS));
     all_within(USUAL, &cases, |predicted, (_, more)| more <= predicted.memory + predicted.slack);
 }
 

@@ -198,7 +198,7 @@ fn old_photographs_give_plausible_results() {
         );
         let gray = photo.gray_for(500_000);
         let chroma = ideal(&case.truth, gray.width, gray.height);
-        let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None, threads: 1 };
+        let options = EncodeOptions::plain(OutputFormat::Png, 90);
         let file = encode(&photo, &chroma, &options).unwrap().bytes;
         let result = Photo::decode(&file, &Limits::default()).unwrap();
         assert_eq!((result.width(), result.height()), (photo.width(), photo.height()), "{name}");

@@ -10,6 +10,7 @@ mod feed;
 pub mod fuzzing;
 mod gif;
 mod jpeg;
+mod jxl;
 mod partial;
 mod png;
 mod profile;
@@ -19,7 +20,10 @@ mod webp;
 
 use image::metadata::Orientation;
 
-use super::{CodecStep, Damage, InputFormat, Limits, Photo, PhotoError, Rgb, caught, orient, read_head};
+use super::{
+    CodecStep, Damage, DecodeOptions, InputFormat, Limits, Photo, PhotoError, Rgb, caught, orient,
+    read_head_of,
+};
 use feed::{DecoderInfo, Feed};
 use sink::{LumaSink, RgbSink, Sink};
 
@@ -34,39 +38,49 @@ pub(super) struct DecodeSummary {
 }
 
 /// See [`Photo::decode`].
-pub(super) fn photo(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
+pub(super) fn photo(bytes: &[u8], options: &DecodeOptions, limits: &Limits) -> Result<Photo, PhotoError> {
     let mut sink = LumaSink::default();
-    let DecodeSummary { orientation, damage } = decode(bytes, limits, &mut sink)?;
-    Ok(Photo { damage, ..sink.finish(orientation) })
+    let DecodeSummary { orientation, damage } = decode(bytes, options, limits, &mut sink)?;
+    Ok(Photo { damage, ..sink.finish(orient::and_then(orientation, options.rotation)) })
 }
 
 /// See [`Rgb::decode`].
 pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
     let mut sink = RgbSink::new(true);
-    let DecodeSummary { orientation, damage } = decode(bytes, limits, &mut sink)?;
+    let DecodeSummary { orientation, damage } = decode(bytes, &DecodeOptions::default(), limits, &mut sink)?;
     match damage {
         Some(damage) => Err(PhotoError::Broken(format!("The picture is damaged: {damage}"))),
         None => Ok(sink.finish(orientation)),
     }
 }
 
-/// Decodes an upload's own pixels to sRGB in their stored orientation. Transparent pixels keep their hidden colour and
-/// are not mixed with white.
-pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<RgbLayout, PhotoError> {
+/// Decodes an upload's own pixels to sRGB as they are stored, and returns the turn that `options` ask for with them.
+/// Transparent pixels keep their hidden colour and are not mixed with white.
+pub(super) fn stored(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    limits: &Limits,
+) -> Result<RgbLayout, PhotoError> {
     let mut sink = RgbSink::new(false);
-    let DecodeSummary { orientation, .. } = decode(bytes, limits, &mut sink)?;
-    Ok(sink.stored(orientation))
+    let DecodeSummary { orientation, .. } = decode(bytes, options, limits, &mut sink)?;
+    Ok(sink.stored(orient::and_then(orientation, options.rotation)))
 }
 
-fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
-    let head = read_head(bytes, limits)?;
+fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    limits: &Limits,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
+    let head = read_head_of(bytes, options, limits)?;
     caught(CodecStep::Decode, head.format, || match head.format {
         InputFormat::Jpeg => jpeg::decode(bytes, head, sink),
         InputFormat::Png => png::decode(bytes, head, sink),
         InputFormat::WebP => webp::decode(bytes, head, sink),
-        InputFormat::Tiff => tiff::decode(bytes, head, sink),
+        InputFormat::Tiff => tiff::decode(bytes, head, options.page, sink),
         InputFormat::Bmp => bmp::decode(bytes, head, sink),
         InputFormat::Gif => gif::decode(bytes, head, sink),
+        InputFormat::Jxl => jxl::decode(bytes, head, sink),
     })
 }
 

@@ -2,10 +2,12 @@
 //! picture exists only where an encoder requires it.
 
 mod jpeg;
-mod note;
 mod own;
 mod png;
+mod tiff;
 mod webp;
+#[cfg(test)]
+mod wide_tests;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,18 +17,29 @@ pub use jpeg::PARALLEL_FROM;
 use super::merge::Merge;
 use super::orient::{OrientedPlane, swaps_sides};
 use super::rows::{RowFn, RowSource};
-use super::{Chroma, CodecStep, Gray, Limits, OutputFormat, Photo, PhotoError, Rgb, caught, decode};
+use super::{
+    Chroma, CodecStep, DecodeOptions, Depth, Gray, Limits, OutputFormat, Photo, PhotoError, Rgb, Tags,
+    caught, decode,
+};
 
 /// The options for encoding a rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodeOptions {
     pub format: OutputFormat,
-    /// 1 to 100, for JPEG and WebP; PNG is lossless.
+    /// 1 to 100, for JPEG and WebP; PNG and TIFF are lossless.
     pub quality: u8,
-    /// A remark that is stored in the file, such as "coloured by MODEL". The file has no other metadata.
-    pub note: Option<String>,
+    pub depth: Depth,
+    /// The metadata that is written into the file.
+    pub tags: Tags,
     /// Threads that may encode a large JPEG, at least 1. Their number changes no byte of the file.
     pub threads: usize,
+}
+
+impl EncodeOptions {
+    /// 8 bits per sample, no metadata, one thread.
+    pub fn plain(format: OutputFormat, quality: u8) -> Self {
+        Self { format, quality, depth: Depth::Eight, tags: Tags::default(), threads: 1 }
+    }
 }
 
 /// An encoded picture and the time that each step took.
@@ -97,12 +110,13 @@ pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<E
 /// As [`Photo::decode`] and [`encode`].
 pub fn encode_upload(
     bytes: &[u8],
+    decode_options: &DecodeOptions,
     limits: &Limits,
     alpha: Option<&[u8]>,
     options: &EncodeOptions,
 ) -> Result<Encoded, PhotoError> {
     // Rows are turned upright while they are encoded, so that only one full-size copy is in memory.
-    let stored = decode::stored(bytes, limits)?;
+    let stored = decode::stored(bytes, decode_options, limits)?;
     let (width, height) = match swaps_sides(stored.orientation) {
         true => (stored.height, stored.width),
         false => (stored.width, stored.height),
@@ -132,6 +146,12 @@ fn checked(photo: &Photo) -> Result<(), PhotoError> {
 
 /// Encodes a picture. Measures the time to compute its rows separately from the time to encode them.
 fn write(picture: Picture<'_>, before: Duration, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
+    if options.depth == Depth::Sixteen && !options.format.has_16_bits() {
+        return Err(PhotoError::Unwritable(format!(
+            "A file of the format {} has 8 bits per sample. Ask for png or tiff to get 16 bits.",
+            options.format
+        )));
+    }
     let start = Instant::now();
     let timed =
         TimedRows { source: picture.source, nanoseconds: AtomicU64::new(0), threads: AtomicU32::new(0) };
@@ -140,6 +160,7 @@ fn write(picture: Picture<'_>, before: Duration, options: &EncodeOptions) -> Res
         OutputFormat::Png => png::write(picture, options),
         OutputFormat::Jpeg => jpeg::write(picture, options),
         OutputFormat::WebP => webp::write(picture, options),
+        OutputFormat::Tiff => tiff::write(picture, options),
     }?;
     let merge = timed.mean();
     let encode = start.elapsed().saturating_sub(merge);
@@ -175,6 +196,12 @@ impl RowSource for TimedRows<'_> {
         let mut rows = self.timed(|| self.source.rows());
         Box::new(move |y, row| self.timed(|| rows(y, row)))
     }
+
+    fn wide_rows(&self) -> RowFn<'_, u16> {
+        self.threads.fetch_add(1, Ordering::Relaxed);
+        let mut rows = self.timed(|| self.source.wide_rows());
+        Box::new(move |y, row| self.timed(|| rows(y, row)))
+    }
 }
 
 /// Encodes luminance as an 8-bit grey file.
@@ -192,6 +219,7 @@ pub(super) fn gray(gray: &Gray, options: &EncodeOptions) -> Result<Vec<u8>, Phot
             let picture = Picture { width: gray.width, height: gray.height, alpha: None, source: &source };
             webp::write(picture, options)
         }
+        OutputFormat::Tiff => Err(unwritable(options.format, "providers do not accept it")),
     })
 }
 
@@ -203,9 +231,10 @@ fn unwritable(format: OutputFormat, error: impl std::fmt::Display) -> PhotoError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::photo::{Limits, luma_correlation, read_head};
+    use crate::photo::{Limits, luma_correlation};
 
-    const FORMATS: [OutputFormat; 3] = [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP];
+    const FORMATS: [OutputFormat; 4] =
+        [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP, OutputFormat::Tiff];
 
     fn photo(width: u32, height: u32) -> Photo {
         let luma = (0..width * height)
@@ -218,7 +247,7 @@ mod tests {
     }
 
     fn options(format: OutputFormat) -> EncodeOptions {
-        EncodeOptions { format, quality: 95, note: Some("coloured by <a & b>".to_owned()), threads: 1 }
+        EncodeOptions::plain(format, 95)
     }
 
     #[test]
@@ -232,23 +261,6 @@ mod tests {
             let got = rgb.chroma().unwrap();
             let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
             assert!((mean(&got.a) - 18.0).abs() < 1.5 && (mean(&got.b) - 24.0).abs() < 1.5, "{format}");
-        }
-    }
-
-    #[test]
-    fn the_file_contains_the_note_if_there_is_one() {
-        let photo = photo(16, 16);
-        let chroma = Chroma::new(1, 1, vec![5.0], vec![5.0]).unwrap();
-        for (format, written) in
-            FORMATS.into_iter().zip(["<a & b>", "&lt;a &amp; b&gt;", "&lt;a &amp; b&gt;"])
-        {
-            let find = |file: &[u8]| file.windows(written.len()).any(|part| part == written.as_bytes());
-            let with = encode(&photo, &chroma, &options(format)).unwrap().bytes;
-            assert!(find(&with), "{format}");
-            assert!(read_head(&with, &Limits::default()).is_ok());
-            let without =
-                encode(&photo, &chroma, &EncodeOptions { note: None, ..options(format) }).unwrap().bytes;
-            assert!(!find(&without) && without.len() < with.len(), "{format}");
         }
     }
 
@@ -329,7 +341,7 @@ mod tests {
     #[test]
     fn a_gray_file_for_a_provider_keeps_luminance_and_has_no_color() {
         let photo = photo(40, 30);
-        for format in FORMATS {
+        for format in FORMATS.into_iter().filter(|&format| format != OutputFormat::Tiff) {
             let file = photo.gray.encode(format, 90).unwrap();
             let again = Photo::decode(&file, &Limits::default()).unwrap();
             assert!(luma_correlation(&photo.gray, &again.gray) > 0.995, "{format}");

@@ -3,7 +3,7 @@
 
 use webpx::{Encoder, EncoderConfig, Unstoppable, YuvPlanes, YuvPlanesRef};
 
-use super::{EncodeOptions, Picture, note, unwritable};
+use super::{EncodeOptions, Picture, unwritable};
 use crate::photo::needs::OPACITY_COMPRESSED;
 use crate::photo::{OutputFormat, PhotoError};
 
@@ -43,10 +43,8 @@ pub(super) fn write(picture: Picture<'_>, options: &EncodeOptions) -> Result<Vec
     let planes = YuvPlanesRef { a: picture.alpha, ..YuvPlanesRef::from(&planes) };
     let compressed = u64::from(width) * u64::from(height) <= OPACITY_COMPRESSED;
     let quality = f32::from(options.quality.clamp(1, 100));
-    let mut config = EncoderConfig::new().quality(quality).alpha_compression(compressed);
-    if let Some(note) = &options.note {
-        config = config.xmp(note::packet(note));
-    }
+    let config = EncoderConfig::new().quality(quality).alpha_compression(compressed);
+    let config = options.tags.add_to_webp(config);
     Encoder::new_yuv(planes)
         .config(config)
         .encode(Unstoppable)

@@ -232,12 +232,7 @@ fn libjpeg_reads_our_files_without_warnings_and_like_us() {
     let path = folder.path().join("ours.jpg");
     for (size, quality) in product(SIZES.into_iter().chain([(1, 1), (2051, 2003)]), &[1, 90, 95, 100]) {
         let rgb = Rgb { width: size.0, height: size.1, pixels: make::scene(size.0, size.1).into_raw() };
-        let options = EncodeOptions {
-            format: OutputFormat::Jpeg,
-            quality,
-            note: Some("coloured by a test".to_owned()),
-            threads: 1,
-        };
+        let options = EncodeOptions::plain(OutputFormat::Jpeg, quality);
         let photo = Photo::from_gray(rgb.gray());
         let colored = encode(&photo, &rgb.chroma().unwrap(), &options).unwrap().bytes;
         let gray = photo.gray.encode(OutputFormat::Jpeg, quality).unwrap();

@@ -8,7 +8,7 @@ use pixcolor::photo::{Limits, Rgb};
 
 use crate::make::{self, Random, chunk};
 
-const PYTHON: &str = ".test/pillow-13.0.0/bin/python";
+pub(super) const PYTHON: &str = ".test/pillow-13.0.0/bin/python";
 
 /// Decodes the files in a folder with Pillow. Returns `false` if Pillow is not installed.
 fn by_pillow(folder: &Path) -> bool {

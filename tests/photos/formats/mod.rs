@@ -2,6 +2,7 @@
 
 mod common;
 mod jpeg;
+mod jxl;
 mod png;
 mod png_color;
 mod png_damage;
@@ -11,7 +12,10 @@ mod tiff_pages;
 
 use image::{DynamicImage, GrayAlphaImage, ImageBuffer, ImageFormat, Luma, RgbaImage};
 use jpeg_encoder::SamplingFactor;
-use pixcolor::photo::{InputFormat, Limits, PhotoError, Rgb, read_head};
+use pixcolor::photo::{
+    DecodeOptions, EncodeOptions, InputFormat, Limits, OutputFormat, Photo, PhotoError, Rgb, encode_upload,
+    read_head,
+};
 
 use self::common::{SIZE, color, decode, difference, same, same_gray};
 use crate::make::{self, strip, tiff, with};
@@ -48,6 +52,33 @@ fn orientation_is_applied_in_every_format_that_has_it() {
             let got = difference(&decode(name, &bytes).gray, &truth.gray());
             assert!(got < 1.0, "{name}, orientation {orientation}: {got}");
         }
+    }
+}
+
+#[test]
+fn a_rotation_is_applied_after_the_file_s_own_orientation() {
+    let rgb = make::scene(SIZE.0, SIZE.1);
+    for (orientation, degrees) in (1..=8_u8).flat_map(|one| [0, 90, 180, 270].map(|other| (one, other))) {
+        let tags =
+            with(&strip(SIZE.0, SIZE.1, 8, 3, 2, 1, rgb.as_raw()), 274, Some(vec![orientation.into()]));
+        let file = tiff(&tags, rgb.as_raw(), 0);
+        let mut turned = color();
+        turned.apply_orientation(image::metadata::Orientation::from_exif(orientation).unwrap());
+        let turned = match degrees {
+            90 => turned.rotate90(),
+            180 => turned.rotate180(),
+            270 => turned.rotate270(),
+            _ => turned,
+        };
+        let (width, height) = (turned.width(), turned.height());
+        let truth = Rgb { width, height, pixels: turned.into_rgb8().into_raw() };
+        let options = DecodeOptions { rotation: degrees.to_string().parse().unwrap(), page: 1 };
+        let photo = Photo::decode_as(&file, &options, &Limits::default()).unwrap();
+        let name = format!("orientation {orientation}, then {degrees} degrees");
+        assert!(photo.gray == truth.gray(), "{name}");
+        let png = EncodeOptions::plain(OutputFormat::Png, 90);
+        let copy = encode_upload(&file, &options, &Limits::default(), None, &png).unwrap().bytes;
+        assert!(Rgb::decode(&copy, &Limits::default()).unwrap() == truth, "{name}");
     }
 }
 

@@ -1,6 +1,9 @@
 //! TIFF: choosing the page, the meaning of extra samples, missing tags, and damage.
 
-use pixcolor::photo::{Limits, Photo, PhotoError, Rgb, read_head};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use pixcolor::photo::{DecodeOptions, Limits, Photo, PhotoError, Rgb, read_head, read_head_of};
 
 use super::common::{SIZE, decode, same, same_gray};
 use crate::make::{self, Tag, find, pages, strip, tiff, with};
@@ -42,6 +45,92 @@ fn the_picture_is_the_first_page_that_is_neither_a_thumbnail_nor_a_mask() {
     let tags = with(&tags, 254, Some(vec![2]));
     let (small, data) = small_page(254, 0);
     same("the first of two pages", &pages(&[(&tags, &rgb), (&small, &data)], 0), 0.0);
+}
+
+fn page(page: u32) -> DecodeOptions {
+    DecodeOptions { page, ..DecodeOptions::default() }
+}
+
+#[test]
+fn each_page_has_its_own_size_and_thumbnails_and_masks_are_not_counted() {
+    let limits = Limits::default();
+    let (small, data) = small_page(254, 1);
+    let (mask, _) = small_page(262, 4);
+    let (second, _) = small_page(254, 2);
+    let (gray, rgb) = (gray(), rgb());
+    let (gray_tags, rgb_tags) = (gray_tags(), rgb_tags());
+    let file = pages(
+        &[(&small, &data), (&rgb_tags, &rgb), (&mask, &data), (&second, &data), (&gray_tags, &gray)],
+        0,
+    );
+    for (number, size) in [(1, SIZE), (2, (9, 9)), (3, SIZE)] {
+        let head = read_head_of(&file, &page(number), &limits).unwrap();
+        assert_eq!((head.pages, head.width, head.height), (3, size.0, size.1), "page {number}");
+        let photo = Photo::decode_as(&file, &page(number), &limits).unwrap();
+        assert_eq!((photo.width(), photo.height()), size);
+    }
+    let alone = Photo::decode(&tiff(&gray_tags, &gray, 0), &limits).unwrap().gray;
+    assert!(Photo::decode_as(&file, &page(3), &limits).unwrap().gray == alone);
+    for number in [0, 4, u32::MAX] {
+        let error = read_head_of(&file, &page(number), &limits).unwrap_err();
+        assert_eq!(error, PhotoError::NoSuchPage { page: number, pages: 3 });
+        assert_eq!(Photo::decode_as(&file, &page(number), &limits).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn other_formats_and_files_with_nothing_but_thumbnails_have_one_page() {
+    let (small, data) = small_page(254, 1);
+    for file in [pages(&[(&small, &data), (&small, &data)], 0), make::small_png(), make::small_jpeg()] {
+        assert_eq!(read_head(&file, &Limits::default()).unwrap().pages, 1);
+        let error = read_head_of(&file, &page(2), &Limits::default()).unwrap_err();
+        assert_eq!(error, PhotoError::NoSuchPage { page: 2, pages: 1 });
+    }
+}
+
+#[test]
+fn a_cyclic_chain_of_pages_ends() {
+    let (small, data) = small_page(254, 2);
+    let file = pages(&[(&small, &data), (&small, &data)], 0);
+    let first = u32::from_le_bytes(file[4..8].try_into().unwrap());
+    for (next, count) in [(0, 2), (first, 2), (file.len() as u32, 2)] {
+        let file = pages(&[(&small, &data), (&small, &data)], next);
+        assert_eq!(read_head(&file, &Limits::default()).unwrap().pages, count);
+    }
+}
+
+/// 65,000 directories of 4,096 entries in 1 MB; each starts 12 bytes after the one before.
+#[test]
+fn directories_that_overlap_take_time_in_proportion_to_the_file() {
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    while file.len() < 1_000_000 {
+        // 4,096 entries, or as an entry a tag that is not in use; and an offset, which is also an entry's value.
+        let next = file.len() as u32 + 12;
+        file.extend([0x00, 0x10, 3, 0, 1, 0, 0, 0]);
+        file.extend(next.to_le_bytes());
+    }
+    for at in (8..file.len() - 65_536).step_by(12) {
+        let link = at + 2 + 4096 * 12;
+        if let Some(place) = file.get_mut(link..link + 4) {
+            place.copy_from_slice(&(at as u32 + 12).to_le_bytes());
+        }
+    }
+    let start = ThreadTime::now();
+    let _ = read_head(&file, &Limits::default());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_file_of_a_thousand_pages_is_read_page_by_page() {
+    let (small, data) = small_page(254, 2);
+    let file = pages(&vec![(&small[..], &data[..]); 1000], 0);
+    let start = ThreadTime::now();
+    for number in 1..=1000 {
+        Photo::decode_as(&file, &page(number), &Limits::default()).unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let many = pages(&vec![(&small[..], &data[..]); 5000], 0);
+    assert_eq!(read_head(&many, &Limits::default()).unwrap().pages, 4096);
 }
 
 #[test]

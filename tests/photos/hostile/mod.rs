@@ -52,6 +52,7 @@ fn classify(result: Result<(u32, u32), PhotoError>) -> (Becomes, String) {
                 PhotoError::Unsupported(_) => Becomes::Unsupported,
                 PhotoError::TooManyPixels(_) => Becomes::TooMany,
                 PhotoError::Broken(_) => Becomes::Broken,
+                PhotoError::NoSuchPage { .. } => panic!("every file has a first page"),
                 PhotoError::Unwritable(_) => panic!("decoding writes nothing"),
                 PhotoError::Panicked(..) => panic!("a codec's defect: {error}"),
             };

@@ -1,4 +1,4 @@
-//! Decodes TIFF files as libtiff does: the first page that is a picture, row by row from its strips or tiles.
+//! Decodes a page of a TIFF file as libtiff does, row by row from its strips or tiles.
 //!
 //! This module reads the directories and the order of the pixels; libraries (weezl, flate2, fax, zune-jpeg)
 //! decompress the data. The crate `tiff` is not used: it reads strips only as a whole, returns nothing of a damaged
@@ -31,9 +31,10 @@ const MAX_PROFILE: usize = 8 << 20;
 pub(super) fn decode(
     bytes: &[u8],
     head: ImageHeader,
+    page: u32,
     sink: &mut dyn Sink,
 ) -> Result<DecodeSummary, PhotoError> {
-    let directory = ifd::picture(bytes).ok_or_else(|| damaged("it has no page"))?;
+    let directory = ifd::pages(bytes).page(page).ok_or_else(|| damaged("it has no page"))?;
     let layout = TiffLayout::of(directory)?;
     let profile = directory.field(tag::ICC_PROFILE).and_then(|field| field.bytes());
     let profile = profile

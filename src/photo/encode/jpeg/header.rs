@@ -1,10 +1,8 @@
 //! The segments of a file before and after the coded blocks (T.81 Annex B, JFIF 1.02).
 
 use super::{Jpeg, Sampling, huffman};
+use crate::photo::Tags;
 use crate::photo::jpeg::marker::{DHT, DQT, DRI, EOI, SOF0, SOI, SOS};
-
-const APP0: u8 = 0xE0;
-const APP1: u8 = 0xE1;
 
 /// The last bytes of a file.
 pub(super) const END: [u8; 2] = [0xFF, EOI];
@@ -14,21 +12,18 @@ pub(super) fn restart_marker(mcu_row: usize) -> [u8; 2] {
     [0xFF, 0xD0 + (mcu_row % 8) as u8]
 }
 
-/// The start of a file, with an optional APP1 segment.
-pub(super) fn write(jpeg: &Jpeg<'_>, note: Option<&[u8]>) -> Vec<u8> {
+/// The start of a file, with its metadata.
+pub(super) fn write(jpeg: &Jpeg<'_>, tags: &Tags) -> Vec<u8> {
     let layout = jpeg.layout;
     let mut file = vec![0xFF, SOI];
     let mut segment = |marker: u8, parts: &[&[u8]]| {
         let body = parts.concat();
         file.extend([0xFF, marker]);
-        // The longest segment is a note, whose length is limited.
         file.extend((body.len() as u16 + 2).to_be_bytes());
         file.extend(body);
     };
-    // Version 1.2, pixels are square, no thumbnail.
-    segment(APP0, &[b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0"]);
-    if let Some(note) = note {
-        segment(APP1, &[note]);
+    for (marker, body) in tags.jpeg_segments() {
+        segment(marker, &[&body]);
     }
     // Number, sampling factors and tables of each component: Y', Cb and Cr.
     let luma_sampling = if layout.sampling == Sampling::Half { 0x22 } else { 0x11 };

@@ -17,10 +17,10 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::thread;
 
-use super::{EncodeOptions, Picture, note};
+use super::{EncodeOptions, Picture};
 use crate::photo::decode::on_white;
 use crate::photo::rows::{RowFn, RowSource};
-use crate::photo::{Gray, PhotoError};
+use crate::photo::{Gray, PhotoError, Tags};
 use dct::Quantization;
 use huffman::Codes;
 use planes::Planes;
@@ -36,14 +36,13 @@ pub const PARALLEL_FROM: u64 = 4_000_000;
 pub(super) fn write(picture: Picture<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let sampling = if options.quality < FULL_CHROMA { Sampling::Half } else { Sampling::Full };
     let layout = Layout::new(picture.width, picture.height, sampling)?;
-    let note = options.note.as_deref().map(note::jpeg_segment);
-    Ok(Jpeg::new(layout, options.quality, &OnWhite(picture)).encode(note.as_deref(), options.threads))
+    Ok(Jpeg::new(layout, options.quality, &OnWhite(picture)).encode(&options.tags, options.threads))
 }
 
 pub(super) fn gray(gray: &Gray, codes: &[u8], quality: u8) -> Result<Vec<u8>, PhotoError> {
     let layout = Layout::new(gray.width, gray.height, Sampling::Gray)?;
     let source = |y: usize, row: &mut [u8]| row.copy_from_slice(&codes[y * row.len()..][..row.len()]);
-    Ok(Jpeg::new(layout, quality, &source).encode(None, 1))
+    Ok(Jpeg::new(layout, quality, &source).encode(&Tags::default(), 1))
 }
 
 /// JPEG has no opacity: transparent pixels are mixed with white.
@@ -139,8 +138,8 @@ impl<'a> Jpeg<'a> {
         Self { layout, quantization, codes, source }
     }
 
-    fn encode(&self, note: Option<&[u8]>, threads: usize) -> Vec<u8> {
-        let mut file = header::write(self, note);
+    fn encode(&self, tags: &Tags, threads: usize) -> Vec<u8> {
+        let mut file = header::write(self, tags);
         let rows = self.layout.mcu_rows();
         // Without restart markers each block depends on the one before.
         let bands = if self.layout.restarts { threads.clamp(1, rows) } else { 1 };

@@ -35,7 +35,7 @@ impl Samples {
         let layout = Layout::new(self.width as u32, self.height as u32, self.sampling).unwrap();
         let source =
             |y: usize, row: &mut [u8]| row.copy_from_slice(&self.samples[y * row.len()..][..row.len()]);
-        Jpeg::new(Layout { restarts, ..layout }, quality, &source).encode(None, threads)
+        Jpeg::new(Layout { restarts, ..layout }, quality, &source).encode(&Tags::default(), threads)
     }
 
     fn encode_with_jpeg_encoder(&self, quality: u8) -> Vec<u8> {
@@ -218,7 +218,7 @@ fn a_side_is_from_1_to_65_535_pixels() {
 fn a_panic_in_a_band_reaches_the_caller() {
     let source = |y: usize, _: &mut [u8]| assert!(y < 40, "on purpose");
     let layout = Layout { restarts: true, ..Layout::new(50, 50, Sampling::Full).unwrap() };
-    let encode = || Ok(Jpeg::new(layout, 90, &source).encode(None, 2));
+    let encode = || Ok(Jpeg::new(layout, 90, &source).encode(&Tags::default(), 2));
     let result = crate::photo::caught(crate::photo::CodecStep::Encode, "JPEG", encode);
     assert!(matches!(result, Err(PhotoError::Panicked(..))));
 }

@@ -19,6 +19,12 @@ pub struct LimitsConfig {
     #[schemars(range(min = 1024, max = 1u64 << 30))]
     #[default(20 * 1024 * 1024)]
     pub upload_bytes: u64,
+    /// Maximum size of a file that `pixcolor colorize` reads. With `--gateway`, the gateway's `limits.upload_bytes`
+    /// applies.
+    #[serde(with = "One::<Size>")]
+    #[schemars(range(min = 1024, max = 1u64 << 34))]
+    #[default(512 << 20)]
+    pub file_bytes: u64,
     /// Maximum number of pixels of a photo.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     #[default = 50_000_000]

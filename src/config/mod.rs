@@ -30,6 +30,7 @@ mod kinds;
 mod layer;
 mod limits;
 mod log;
+mod metadata;
 mod metrics;
 mod on_color;
 mod on_damage;
@@ -101,10 +102,12 @@ pub use store::{StoreConfig, StoreCredentials};
 pub use watch::Watch;
 
 use crate::credit::{Budgets, Worth};
+use crate::photo::MetadataPolicy;
 use budgets::BudgetConfig;
 use keys::KeyConfig;
-use kinds::{List, kind};
+use kinds::{List, Optional, kind};
 use layer::Layer;
+use metadata::MetadataWord;
 use place::Place;
 use provider::{ProviderTable, provider_hint};
 use quota::QuotaTable;
@@ -122,13 +125,18 @@ pub struct Config {
     #[schemars(extend("x-empty" = "name at least one provider, such as [\"local\"]"))]
     #[default(vec!["local".to_owned()])]
     pub route: Vec<String>,
-    /// How to treat a photo that is already in colour: "pass" returns it unchanged but without metadata, "refuse"
-    /// rejects it with 422, "recolour" colours it again and pays for it.
+    /// How to treat a photo that is already in colour: "pass" returns its own picture at no cost, "refuse" rejects it
+    /// with 422, "recolour" colours it again and pays for it.
     #[serde(rename = "on_colour")]
     pub on_color: OnColor,
     /// How to treat a damaged file that can be decoded in part: "accept" colours that part and adds a warning to the
     /// response, "refuse" rejects it with 422.
     pub on_damage: OnDamage,
+    /// Which metadata of a photo (EXIF, IPTC, XMP, resolution) its result contains: "keep" all of it,
+    /// "keep-without-location" all without coordinates and names of places, "strip" nothing. A request may choose another
+    /// value. Default: "keep" on the command line, "strip" over HTTP.
+    #[serde(with = "Optional::<MetadataWord>")]
+    pub metadata: Option<MetadataPolicy>,
     #[serde(flatten)]
     pub clients: ClientsConfig,
     /// The state folder, with the credit ledger and the API keys.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnColor {
-    /// Return it unchanged, but without metadata. This is the default, because it costs nothing and returns no error
-    /// that old clients do not know.
+    /// Return its own picture, encoded again. This is the default, because it costs nothing and returns no error that
+    /// old clients do not know.
     #[default]
     Pass,
     /// Return an error.

@@ -16,6 +16,8 @@ pub struct OutputConfig {
     #[schemars(range(min = 1, max = 100))]
     #[default = 85]
     pub webp_quality: u8,
-    /// Whether a result contains "coloured by MODEL" in its metadata.
+    /// Whether the XMP of a result says that a network coloured it: IPTC's `DigitalSourceType`, and as creator tool
+    /// PixColor with the model and its version. Also without other metadata.
+    #[default = true]
     pub mark: bool,
 }

@@ -26,6 +26,9 @@ pub struct StoredFacts {
     /// Entries of PixColor 0.1.0, which had no decoder revisions, have neither this member nor `damage`.
     #[serde(default)]
     input: Option<String>,
+    /// Entries of PixColor 0.1.0, which read the first page only, do not have this member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pages: Option<u32>,
     pixels: String,
     alpha: String,
     #[serde(rename = "in_colour")]
@@ -71,6 +74,7 @@ impl From<&RenditionFacts> for StoredFacts {
             height: facts.height,
             own_format: facts.own_format.to_string(),
             input: facts.input.map(|input| input.name().to_owned()),
+            pages: facts.pages,
             pixels: hex(&facts.photo.pixels.0),
             alpha: hex(&facts.photo.alpha),
             in_color: facts.in_color,
@@ -94,6 +98,7 @@ impl StoredFacts {
             height: self.height,
             input,
             own_format,
+            pages: self.pages,
             cost: self.cost.into(),
             photo: PhotoKey { pixels: PixelKey(unhex(&self.pixels)?), alpha: unhex(&self.alpha)? },
             in_color: self.in_color,
@@ -185,6 +190,7 @@ mod tests {
             width: 30_000,
             height: 2,
             input: Some(InputFormat::Tiff),
+            pages: Some(3),
             own_format: OutputFormat::Png,
             cost: Cost { usage, time: Duration::from_millis(1234) },
             photo: PhotoKey { pixels: PixelKey([2; 32]), alpha: [3; 32] },
@@ -209,11 +215,12 @@ mod tests {
         let members = old.as_object_mut().unwrap();
         members.remove("input");
         members.remove("damage");
+        members.remove("pages");
         let formats = [("jpeg", Some(InputFormat::Jpeg)), ("webp", Some(InputFormat::WebP)), ("png", None)];
         for (own_format, input) in formats {
             old["own_format"] = own_format.into();
             let facts = RenditionFacts::from_bytes(&serde_json::to_vec(&old).unwrap()).unwrap();
-            assert_eq!((facts.input, facts.damage), (input, None), "{own_format}");
+            assert_eq!((facts.input, facts.pages, facts.damage), (input, None, None), "{own_format}");
         }
     }
 }

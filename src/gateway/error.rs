@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::credit::{BudgetScope, Exhausted, ReserveError};
-use crate::photo::{Damage, PhotoError};
+use crate::photo::{Damage, OutputFormat, PhotoError};
 use crate::provider::{Billed, FailureKind, ProviderError};
 use crate::quota::RateLimited;
 
@@ -23,6 +23,9 @@ pub enum Error {
         /// The names of all providers.
         known: String,
     },
+    /// The request asks for 16 bits per sample, and the rendition's format has 8.
+    #[error("{} has 8 bits per sample: add `format=png` or `format=tiff`", name_of(*format))]
+    UnsupportedDepth { format: OutputFormat },
     /// The upload is already in colour, and `on_colour` is "refuse".
     #[error(
         "this photograph is in colour already, and this gateway colours black-and-white photographs only; nothing was \
@@ -151,6 +154,16 @@ impl Attempt {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.provider, self.reason)
+    }
+}
+
+/// A format's name in prose.
+const fn name_of(format: OutputFormat) -> &'static str {
+    match format {
+        OutputFormat::Png => "PNG",
+        OutputFormat::Jpeg => "JPEG",
+        OutputFormat::WebP => "WebP",
+        OutputFormat::Tiff => "TIFF",
     }
 }
 

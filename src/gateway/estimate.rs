@@ -13,12 +13,12 @@ use tokio::time::timeout;
 use super::cache_codec;
 use super::error::{Attempt, Error};
 use super::ledger_view::{BudgetView, LEDGER_TIMEOUT};
-use super::lookup::FORMATS;
+use super::lookup::StoredKeys;
 use super::plan::CacheSearch;
-use super::request::{Client, Fingerprint};
+use super::request::{Client, Fingerprint, RenditionOptions};
 use super::{Gateway, Snapshot};
 use crate::credit::{CallHistory, Credits, Exhausted, Range, SizeClass, Worth};
-use crate::photo::{self, InputFormat, OutputFormat};
+use crate::photo::{self, InputFormat};
 use crate::provider::{ProviderInfo, Readiness};
 
 /// What the client says about the picture.
@@ -29,8 +29,7 @@ pub struct EstimateRequest {
     pub provider: Option<String>,
     /// The picture's file format, if its header was sent.
     pub input: Option<InputFormat>,
-    /// The rendition's format; `None` for the upload's own.
-    pub format: Option<OutputFormat>,
+    pub options: RenditionOptions,
     pub client: Client,
     /// Whether a stored result may be used.
     pub lookup: bool,
@@ -123,7 +122,8 @@ impl Gateway {
         snapshot: Arc<Snapshot>,
         request: EstimateRequest,
     ) -> Result<Estimate, Error> {
-        let EstimateRequest { size, fingerprint, provider, input, format, client, lookup } = request;
+        let EstimateRequest { size, fingerprint, provider, input, options, client, lookup } = request;
+        options.check()?;
         let config = &snapshot.config;
         if let Some((width, height)) = size {
             photo::check_size(width, height, &config.limits.photo())?;
@@ -133,19 +133,19 @@ impl Gateway {
         let budgets = BudgetView::new(self, &snapshot, client.account(config.clients.ipv6_prefix));
         let experience = self.experience().await;
         let search = match fingerprint {
-            Some(fingerprint) => {
-                Some(CacheSearch { input, ..CacheSearch::new(snapshot.clone(), fingerprint, None, &client)? })
+            Some(fingerprint) if lookup => {
+                let search = CacheSearch::new(snapshot.clone(), fingerprint, None, &client, options)?;
+                Some((CacheSearch { input, ..search }, self.stored_keys(fingerprint).await))
             }
-            None => None,
+            _ => None,
         };
 
         let mut providers = Vec::new();
         for (position, provider) in snapshot.in_order() {
             let about = provider.info();
             let cached = match &search {
-                Some(search) if lookup => Some(self.cached_part(search, about, format).await),
-                Some(_) => Some(CachedPart::Nothing),
-                None => None,
+                Some((search, stored)) => Some(self.cached_part(search, about, stored).await),
+                None => fingerprint.map(|_| CachedPart::Nothing),
             };
             let obstacle = budgets.obstacle(provider.as_ref(), pixels).await;
             providers.push(ProviderEstimate {
@@ -188,29 +188,32 @@ impl Gateway {
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
-        format: Option<OutputFormat>,
+        stored: &StoredKeys,
     ) -> CachedPart {
-        if self.lookup_by_provider(search, about, format).await.is_some() {
+        if self.lookup_by_provider(search, about).await.is_some() {
             return CachedPart::Rendition;
         }
-        match self.known_color_key(search, about).await {
+        match self.known_color_key(search, about, stored).await {
             Some(key) if cache_codec::lookup_color(self.cache(), &key).await.is_some() => CachedPart::Color,
             _ => CachedPart::Nothing,
         }
     }
 
     /// The cache key of an upload's colour; `None` if the key is known only after decoding, or if the provider's
-    /// results are not cached. The key of chroma follows from the facts of a stored rendition in any format. Facts of
-    /// an older decoder revision are ignored, because the pixels may differ.
+    /// results are not cached. The key of chroma follows from the facts of a stored rendition in any encoding. Facts
+    /// of an older decoder revision are ignored, because the pixels may differ.
     async fn known_color_key(
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
+        stored: &StoredKeys,
     ) -> Option<crate::cache::CacheKey> {
-        for format in FORMATS {
-            if let Some((_, facts)) = self.lookup_facts(search, about, format).await {
-                let input = search.input.or(facts.input)?;
-                return search.color_key(about, Some(&facts.photo), input.decoder_revision());
+        for revision in search.revisions() {
+            for facts in self.facts_in_any_encoding(search, about, revision, stored).await {
+                let input = search.input.or(facts.input);
+                if input.is_some_and(|input| input.decoder_revision() == revision) {
+                    return search.color_key(about, Some(&facts.photo), revision);
+                }
             }
         }
         // The key of a provider's own pixels needs no facts, only the upload's format.

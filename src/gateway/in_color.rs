@@ -1,8 +1,8 @@
 //! Uploads that are already in colour: detected after decoding, before any provider is called.
 //!
 //! `on_colour` decides whether such an upload is refused, returned or coloured. Only the operator sets it, because it
-//! saves the operator's credit. A returned upload is encoded again, so that its metadata, such as the place where the
-//! photograph was taken, is removed.
+//! saves the operator's credit. A returned upload is encoded again, so that it has the metadata that the request asks
+//! for and no other, such as the place where the photograph was taken.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
@@ -13,14 +13,13 @@ use sha2::{Digest, Sha256};
 
 use super::Gateway;
 use super::error::Error;
-use super::keys;
 use super::ledger_view::BudgetView;
 use super::outcome::{DecodedPhoto, Rendition, RenditionOrigin, SavedCost};
 use super::plan::{CacheSearch, ColorizePlan};
 use super::timeline::TimedStep;
 use crate::config::OnColor;
 use crate::credit::{Credits, Usage};
-use crate::photo::{self, EncodeOptions, Photo, PhotoError};
+use crate::photo::{self, Photo, PhotoError};
 use crate::provider::Provider;
 
 impl Gateway {
@@ -39,16 +38,16 @@ impl Gateway {
         }
     }
 
-    /// Returns the upload's own picture, without its metadata, in the requested format. The result is not stored.
+    /// Returns the upload's own picture, in the requested format and with the requested metadata. The result is not
+    /// stored.
     async fn pass(&self, plan: &ColorizePlan, decoded: DecodedPhoto) -> Result<Rendition, Error> {
         let provider = self.first_available(plan).await?;
         let about = provider.info();
         let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
         plan.timeline.end(TimedStep::Detect);
-        let options = keys::encode_options(&plan.config().output, plan.format, about);
         let (width, height) = (decoded.photo.width(), decoded.photo.height());
         let damage = decoded.photo.damage.clone();
-        let (bytes, digest) = self.rewrite(plan, decoded, EncodeOptions { note: None, ..options }).await?;
+        let (bytes, digest) = self.rewrite(plan, decoded).await?;
         plan.timeline.end(TimedStep::Encode);
         Ok(Rendition {
             bytes,
@@ -56,6 +55,7 @@ impl Gateway {
             format: plan.format,
             width,
             height,
+            pages: Some(plan.head.pages),
             provider: about.name.clone(),
             model: about.model.clone(),
             usage: Usage { credits: Some(Credits::ZERO), cpu: None },
@@ -73,18 +73,17 @@ impl Gateway {
         })
     }
 
-    /// Encodes the upload's own pixels. Returns the file and its SHA-256.
-    async fn rewrite(
-        &self,
-        plan: &ColorizePlan,
-        decoded: DecodedPhoto,
-        options: EncodeOptions,
-    ) -> Result<(Bytes, [u8; 32]), Error> {
+    /// Encodes the upload's own pixels. Returns the file and its SHA-256. It has no mark, because no network coloured
+    /// it.
+    async fn rewrite(&self, plan: &ColorizePlan, decoded: DecodedPhoto) -> Result<(Bytes, [u8; 32]), Error> {
+        let (encoding, decode) = (plan.encoding(), plan.request.options.decode);
         let (upload, limits) = (plan.request.upload.clone(), plan.config().limits.photo());
         let encode = move || -> Result<(Bytes, [u8; 32]), PhotoError> {
             // The luminance is not needed any more. Its memory is freed before the upload's pixels are decoded again.
+            let size = (decoded.photo.width(), decoded.photo.height());
             let Photo { alpha, .. } = Arc::unwrap_or_clone(decoded.photo);
-            let encoded = photo::encode_upload(&upload.bytes, &limits, alpha.as_deref(), &options)?;
+            let options = encoding.options(&upload.bytes, None, size);
+            let encoded = photo::encode_upload(&upload.bytes, &decode, &limits, alpha.as_deref(), &options)?;
             let bytes = Bytes::from(encoded.bytes.into_boxed_slice());
             let digest = Sha256::digest(&bytes).into();
             Ok((bytes, digest))

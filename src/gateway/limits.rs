@@ -51,7 +51,7 @@ impl Gateway {
         let most = |each| ShareLimits { all: u64::MAX, each };
         let own = self.quotas.pixels.take(client.clone(), pixels, most(quota.client_decoding_pixels));
         let own = own.map_err(|_| self.share_exceeded("client_decoding_pixels"))?;
-        let permits = permits(plan.head.memory(plan.format));
+        let permits = permits(plan.head.memory_at(plan.format, plan.request.options.depth));
         if let Some(permit) = self.decoding.try_enter(permits) {
             return Ok(DecoderPermit { _permit: permit, _pixels: own });
         }

@@ -1,5 +1,6 @@
 //! Looks renditions up in the cache, in the order of the route and without decoding the upload.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,11 +8,11 @@ use bytes::Bytes;
 
 use super::cache_codec;
 use super::error::Error;
-use super::keys::CacheScope;
+use super::keys::{CacheScope, Encoding};
 use super::ledger_view::BudgetView;
 use super::outcome::{Rendition, RenditionFacts};
 use super::plan::CacheSearch;
-use super::request::{Client, Fingerprint};
+use super::request::{Client, Fingerprint, RenditionOptions};
 use super::timeline::TimedStep;
 use super::{Gateway, Snapshot};
 use crate::cache::{Cache, CacheError, CacheKey, EntryKind, Tier};
@@ -20,23 +21,23 @@ use crate::photo::{OutputFormat, PixelKey};
 use crate::provider::ProviderInfo;
 
 /// All formats of renditions.
-pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
+pub(super) const FORMATS: [OutputFormat; 4] =
+    [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP, OutputFormat::Tiff];
+
+/// The keys of all entries of an upload; `None` if the cache cannot list them.
+pub(super) type StoredKeys = Option<HashSet<CacheKey>>;
 
 impl Gateway {
     /// The stored rendition that answers a request without a call. A provider's rendition counts only if no provider
-    /// earlier on the route could be called now. `format`: the only accepted format; `None`: any format, but the
-    /// upload's own format if a rendition in it is stored.
-    pub(super) async fn lookup(
-        &self,
-        search: &CacheSearch,
-        format: Option<OutputFormat>,
-    ) -> Option<Rendition> {
+    /// earlier on the route could be called now. Without a format in the options, any format is accepted, but the
+    /// upload's own format is preferred.
+    pub(super) async fn lookup(&self, search: &CacheSearch) -> Option<Rendition> {
         let start = Instant::now();
         let budgets = BudgetView::new(self, &search.snapshot, search.account.clone());
         let mut attempts = Vec::new();
         for provider in &search.route {
             let about = provider.info();
-            if let Some(rendition) = self.lookup_by_provider(search, about, format).await {
+            if let Some(rendition) = self.lookup_by_provider(search, about).await {
                 return Some(Rendition {
                     attempts,
                     timings: vec![(TimedStep::Cache, start.elapsed())],
@@ -52,11 +53,10 @@ impl Gateway {
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
-        format: Option<OutputFormat>,
     ) -> Option<Rendition> {
         let mut any = None;
-        for format in FORMATS.into_iter().filter(|known| format.is_none_or(|format| format == *known)) {
-            if let Some((key, facts)) = self.lookup_facts(search, about, format).await {
+        for format in FORMATS.into_iter().filter(|format| search.options.allows(*format)) {
+            if let Some((key, facts)) = self.lookup_facts(search, about, &search.encoding(format)).await {
                 let own = facts.own_format == format;
                 if own || any.is_none() {
                     any = Some((key, facts, format));
@@ -71,29 +71,30 @@ impl Gateway {
         let recolor = search.snapshot.config.on_color == OnColor::Recolor;
         // The same applies to a damaged upload and `on_damage`.
         let accept = search.snapshot.config.on_damage == OnDamage::Accept;
-        let (key, facts, format) = any
+        let (key, mut facts, format) = any
             .filter(|(_, facts, _)| recolor || !facts.in_color)
             .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
         let picture = cache_codec::lookup_image(self.cache(), facts.digest, search.scope).await?;
-        if facts.input.is_none() && search.input.is_some() {
-            // Entries of older versions lack the upload's format. Once the format is stored, a lookup by fingerprint
-            // alone hits, too.
-            let facts = RenditionFacts { input: search.input, ..facts.clone() };
+        // Entries of older versions lack the upload's format and its number of pages. Once these are stored, a lookup by
+        // fingerprint alone hits, too.
+        let known = (facts.input.or(search.input), facts.pages.or(search.pages));
+        if known != (facts.input, facts.pages) {
+            (facts.input, facts.pages) = known;
             cache_codec::store_facts(self.cache(), &key, &facts).await;
         }
         Some(Rendition::from_cache(key, &facts, format, picture, about))
     }
 
-    /// The facts of a rendition in a format, and their key. Facts of an older decoder revision are a miss: the picture
+    /// The facts of a rendition, and their key. Facts of an older decoder revision are a miss: the picture
     /// may show wrongly decoded pixels.
     pub(super) async fn lookup_facts(
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
-        format: OutputFormat,
+        encoding: &Encoding,
     ) -> Option<(CacheKey, RenditionFacts)> {
         for revision in search.revisions() {
-            let key = search.rendition_key(about, format, revision)?;
+            let key = search.rendition_key(about, encoding, revision)?;
             if let Some(facts) = cache_codec::lookup_facts(self.cache(), &key).await {
                 let input = search.input.or(facts.input);
                 if input.is_some_and(|input| input.decoder_revision() == revision) {
@@ -104,6 +105,33 @@ impl Gateway {
         None
     }
 
+    /// Lists the entries of an upload.
+    pub(super) async fn stored_keys(&self, fingerprint: Fingerprint) -> StoredKeys {
+        let keys = self.cache().list(&fingerprint.0).await;
+        keys.inspect_err(|error| tracing::warn!("the cache cannot be listed: {error}"))
+            .ok()
+            .map(HashSet::from_iter)
+    }
+
+    /// The facts of a provider's renditions of the same page and rotation in any encoding, made by a decoder of this
+    /// revision. Facts are read only if `stored` has their key, because there are dozens of encodings and reading from
+    /// a bucket takes a request each.
+    pub(super) async fn facts_in_any_encoding(
+        &self,
+        search: &CacheSearch,
+        about: &ProviderInfo,
+        revision: u8,
+        stored: &StoredKeys,
+    ) -> Vec<RenditionFacts> {
+        let encodings = Encoding::all(&search.snapshot.config.output, search.options.decode);
+        let keys = encodings.filter_map(|encoding| search.rendition_key(about, &encoding, revision));
+        let mut found = Vec::new();
+        for key in keys.filter(|key| stored.as_ref().is_none_or(|stored| stored.contains(key))) {
+            found.extend(cache_codec::lookup_facts(self.cache(), &key).await);
+        }
+        found
+    }
+
     /// The stored rendition that a request for this fingerprint would get without a call. The metrics do not count it
     /// here: the caller counts it when it is sent.
     pub async fn lookup_rendition(
@@ -111,11 +139,12 @@ impl Gateway {
         snapshot: Arc<Snapshot>,
         fingerprint: Fingerprint,
         provider: Option<&str>,
-        format: Option<OutputFormat>,
+        options: RenditionOptions,
         client: &Client,
     ) -> Result<Option<Rendition>, Error> {
-        let search = CacheSearch::new(snapshot, fingerprint, provider, client)?;
-        Ok(self.lookup(&search, format).await)
+        options.check()?;
+        let search = CacheSearch::new(snapshot, fingerprint, provider, client, options)?;
+        Ok(self.lookup(&search).await)
     }
 
     /// The encoded image with this SHA-256, and the tier that had it.

@@ -41,7 +41,9 @@ pub use estimate::{CachedPart, Estimate, EstimateRequest, ExpectedCost, Provider
 pub use lookup::{DeletedEntries, forget};
 pub use outcome::{MissReason, Rendition, RenditionOrigin, SavedCost};
 pub use reload::ReloadStatus;
-pub use request::{Client, ClientKey, ColorizeRequest, Connection, Fingerprint, Reuse, Upload};
+pub use request::{
+    Client, ClientKey, ColorizeRequest, Connection, Fingerprint, RenditionOptions, Reuse, Upload,
+};
 pub use snapshot::Snapshot;
 pub use tiers::{CacheStores, open_cache, open_disk, open_store};
 pub use timeline::TimedStep;
@@ -192,7 +194,7 @@ impl Gateway {
     /// The stored rendition, if there is one and the request allows a cache lookup.
     async fn cached(&self, plan: &ColorizePlan) -> Option<Rendition> {
         match plan.request.reuse.lookup {
-            true => self.lookup(&plan.search, Some(plan.format)).await,
+            true => self.lookup(&plan.search).await,
             false => None,
         }
     }

@@ -52,6 +52,8 @@ pub struct Rendition {
     pub format: OutputFormat,
     pub width: u32,
     pub height: u32,
+    /// The upload's number of pages; `None` for cached results of older versions.
+    pub pages: Option<u32>,
     /// The provider that coloured it. If the upload was already in colour and is returned: the provider that would have
     /// been called.
     pub provider: String,
@@ -83,6 +85,8 @@ pub struct RenditionFacts {
     pub input: Option<InputFormat>,
     /// The default output format for this upload.
     pub own_format: OutputFormat,
+    /// The upload's number of pages; `None` for entries of older versions.
+    pub pages: Option<u32>,
     pub cost: Cost,
     pub photo: PhotoKey,
     pub in_color: bool,
@@ -181,6 +185,7 @@ impl Rendition {
             format,
             width: facts.width,
             height: facts.height,
+            pages: facts.pages,
             provider: about.name.clone(),
             model: about.model.clone(),
             usage: facts.cost.again(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use super::keys::{self, CacheScope, DecodedBy, PhotoKey};
-use super::request::{Client, ColorizeRequest, Fingerprint};
+use super::keys::{self, CacheScope, DecodedBy, Encoding, PhotoKey};
+use super::request::{Client, ColorizeRequest, Fingerprint, RenditionOptions};
 use super::snapshot::Snapshot;
 use super::timeline::{TimedStep, Timeline};
 use crate::cache::CacheKey;
@@ -32,29 +32,38 @@ pub struct CacheSearch {
     /// The providers whose renditions are acceptable, best first.
     pub route: Vec<Arc<dyn Provider>>,
     pub scope: CacheScope,
+    pub options: RenditionOptions,
     /// The client that would be charged for a call; `None` for the command line.
     pub account: Option<String>,
     /// The upload's file format; `None` if only its fingerprint is known.
     pub input: Option<InputFormat>,
     /// The photo's number of pixels; `None` if only its fingerprint is known.
     pub pixels: Option<u64>,
+    /// The upload's number of pages; `None` if only its fingerprint is known.
+    pub pages: Option<u32>,
 }
 
 impl ColorizePlan {
     /// Reads the upload's header, but does not decode the upload.
     pub fn new(snapshot: Arc<Snapshot>, request: ColorizeRequest) -> Result<Self, Error> {
-        let head = photo::read_head(&request.upload.bytes, &snapshot.config.limits.photo())?;
-        let format = request.format.unwrap_or_else(|| head.format.output());
+        let (options, limits) = (request.options, snapshot.config.limits.photo());
+        let head = photo::read_head_of(&request.upload.bytes, &options.decode, &limits)?;
+        let format = options.format_for(head.format)?;
         let search = CacheSearch::new(
             snapshot,
             request.upload.fingerprint,
             request.provider.as_deref(),
             &request.client,
+            RenditionOptions { format: Some(format), ..options },
         )?;
-        let search = CacheSearch { input: Some(head.format), pixels: Some(head.pixels()), ..search };
-        let upload = search.source(head.format.decoder_revision());
+        let search = CacheSearch {
+            input: Some(head.format),
+            pixels: Some(head.pixels()),
+            pages: Some(head.pages),
+            ..search
+        };
         let flight =
-            keys::flight(&request, &search.snapshot.config, &search.route, upload, search.scope, format);
+            keys::flight(&request, &search, head.format.decoder_revision(), &search.encoding(format));
         let left = request.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
         let timeline = Timeline::since(request.received);
@@ -64,6 +73,11 @@ impl ColorizePlan {
 
     pub fn config(&self) -> &Config {
         &self.search.snapshot.config
+    }
+
+    /// How the rendition is encoded.
+    pub fn encoding(&self) -> Encoding {
+        self.search.encoding(self.format)
     }
 
     /// The flight that only requests of this client share.
@@ -88,11 +102,22 @@ impl CacheSearch {
         fingerprint: Fingerprint,
         provider: Option<&str>,
         client: &Client,
+        options: RenditionOptions,
     ) -> Result<Self, Error> {
         let route = snapshot.route(provider)?;
         let scope = CacheScope::of(client, &snapshot.config);
         let account = client.account(snapshot.config.clients.ipv6_prefix);
-        Ok(Self { snapshot, fingerprint, route, scope, account, input: None, pixels: None })
+        Ok(Self {
+            snapshot,
+            fingerprint,
+            route,
+            scope,
+            options,
+            account,
+            input: None,
+            pixels: None,
+            pages: None,
+        })
     }
 
     /// Whether results of a provider are cached.
@@ -108,6 +133,11 @@ impl CacheSearch {
             Some(input) => vec![input.decoder_revision()],
             None => InputFormat::decoder_revisions().collect(),
         }
+    }
+
+    /// How a rendition in this format would be encoded.
+    pub fn encoding(&self, format: OutputFormat) -> Encoding {
+        Encoding::new(&self.snapshot.config.output, format, &self.options)
     }
 
     pub const fn source(&self, revision: u8) -> DecodedBy {
@@ -126,19 +156,15 @@ impl CacheSearch {
         match about.luma_lock {
             _ if !self.is_cached(about) => None,
             true => photo.map(|photo| keys::chroma(photo, identity, scope)),
-            false => Some(keys::own_pixels(self.source(revision), identity, scope)),
+            false => {
+                let source = self.source(revision);
+                Some(keys::own_pixels(source, &self.options.decode, identity, scope))
+            }
         }
     }
 
-    /// The cache key of a provider's rendition in a format; `None` if the provider's results are not cached.
-    pub fn rendition_key(
-        &self,
-        about: &ProviderInfo,
-        format: OutputFormat,
-        revision: u8,
-    ) -> Option<CacheKey> {
-        let options = keys::encode_options(&self.snapshot.config.output, format, about);
-        self.is_cached(about)
-            .then(|| keys::rendition(self.source(revision), about.identity(), &options, self.scope))
+    /// The cache key of a provider's rendition; `None` if the provider's results are not cached.
+    pub fn rendition_key(&self, about: &ProviderInfo, encoding: &Encoding, revision: u8) -> Option<CacheKey> {
+        self.is_cached(about).then(|| keys::rendition(self.source(revision), about, encoding, self.scope))
     }
 }

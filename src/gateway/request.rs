@@ -8,7 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::photo::OutputFormat;
+use super::error::Error;
+use crate::photo::{DecodeOptions, Depth, InputFormat, MetadataPolicy, OutputFormat};
 use crate::provider::Trace;
 use crate::quota::{Admission, ClientBucket};
 
@@ -85,13 +86,59 @@ pub trait Connection: Debug + Send + Sync {
     fn is_open(&self) -> bool;
 }
 
+/// What a request says about its rendition. All of it is part of the rendition's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RenditionOptions {
+    /// By default the upload's own format if we encode it, else PNG.
+    pub format: Option<OutputFormat>,
+    pub metadata: MetadataPolicy,
+    pub depth: Depth,
+    pub decode: DecodeOptions,
+}
+
+impl Default for RenditionOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            metadata: MetadataPolicy::Strip,
+            depth: Depth::default(),
+            decode: DecodeOptions::default(),
+        }
+    }
+}
+
+impl RenditionOptions {
+    /// The rendition's format. Fails if files of that format cannot have the requested depth.
+    pub fn format_for(&self, input: InputFormat) -> Result<OutputFormat, Error> {
+        let format = self.format.unwrap_or_else(|| input.output());
+        Self { format: Some(format), ..*self }.check()?;
+        Ok(format)
+    }
+
+    /// Fails if files of the named format cannot have the requested depth.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.format {
+            Some(format) if !self.allows_depth(format) => Err(Error::UnsupportedDepth { format }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a rendition in this format may be the result.
+    pub fn allows(&self, format: OutputFormat) -> bool {
+        self.format.is_none_or(|named| named == format) && self.allows_depth(format)
+    }
+
+    fn allows_depth(&self, format: OutputFormat) -> bool {
+        self.depth == Depth::Eight || format.has_16_bits()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct ColorizeRequest {
     pub upload: Upload,
     /// Use only this provider instead of the configured route.
     pub provider: Option<String>,
-    /// The rendition's format; by default the upload's own format if we encode it, else PNG.
-    pub format: Option<OutputFormat>,
+    pub options: RenditionOptions,
     pub client: Client,
     pub reuse: Reuse,
     /// When the request arrived.

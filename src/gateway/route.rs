@@ -14,7 +14,6 @@ use super::error::{Attempt, Error};
 use super::flight::Waiters;
 use super::guard::CheckedColor;
 use super::image_permits::ImagePermit;
-use super::lookup::FORMATS;
 use super::outcome::{Cost, DecodedPhoto, MissReason, RenditionOrigin, RouteResult};
 use super::plan::ColorizePlan;
 use super::timeline::TimedStep;
@@ -37,12 +36,17 @@ impl Gateway {
     /// Fails if no provider of the route can be called now, so that the upload of a request that must fail is not
     /// decoded. A result for the same file in the cache shows that its colour may be there, too.
     pub(super) async fn require_provider(&self, plan: &ColorizePlan) -> Result<(), Error> {
-        let mut attempts = Vec::new();
-        for provider in &plan.search.route {
+        let (search, mut attempts, mut stored) = (&plan.search, Vec::new(), None);
+        for provider in &search.route {
             let Readiness::NotReady { why, retry_after } = provider.readiness() else { return Ok(()) };
             let about = provider.info();
-            for format in FORMATS.into_iter().filter(|_| plan.request.reuse.lookup) {
-                if self.lookup_facts(&plan.search, about, format).await.is_some() {
+            if plan.request.reuse.lookup {
+                let stored = match &stored {
+                    Some(stored) => stored,
+                    None => stored.insert(self.stored_keys(search.fingerprint).await),
+                };
+                let facts = self.facts_in_any_encoding(search, about, plan.decoder_revision(), stored).await;
+                if !facts.is_empty() {
                     return Ok(());
                 }
             }
@@ -162,18 +166,16 @@ impl Gateway {
             return None;
         }
         let (cache, search) = (self.cache(), &plan.search);
+        let stored = self.stored_keys(search.fingerprint).await;
         for revision in (0..plan.decoder_revision()).rev() {
-            for format in FORMATS {
-                let facts = search.rendition_key(about, format, revision)?;
-                let facts = cache_codec::lookup_facts(cache, &facts).await;
-                if facts.is_some_and(|facts| facts.photo == decoded.key) {
-                    let old = search.color_key(about, Some(&decoded.key), revision)?;
-                    let (bytes, cost, tier) = cache_codec::lookup_color(cache, &old).await?;
-                    if plan.request.reuse.store {
-                        cache_codec::store_color(cache, key, &bytes, cost).await;
-                    }
-                    return Some((bytes, cost, tier));
+            let facts = self.facts_in_any_encoding(search, about, revision, &stored).await;
+            if facts.iter().any(|facts| facts.photo == decoded.key) {
+                let old = search.color_key(about, Some(&decoded.key), revision)?;
+                let (bytes, cost, tier) = cache_codec::lookup_color(cache, &old).await?;
+                if plan.request.reuse.store {
+                    cache_codec::store_color(cache, key, &bytes, cost).await;
                 }
+                return Some((bytes, cost, tier));
             }
         }
         None

@@ -9,7 +9,7 @@ use super::Gateway;
 use super::cache_codec;
 use super::error::Error;
 use super::guard::CheckedColor;
-use super::keys::{self, PhotoKey};
+use super::keys::PhotoKey;
 use super::outcome::{DecodedPhoto, MergedImage, Rendition, RenditionFacts, RenditionOrigin, RouteResult};
 use super::plan::ColorizePlan;
 use super::timeline::TimedStep;
@@ -25,8 +25,9 @@ impl Gateway {
     /// Decodes the upload and computes its pixel key. A damaged upload is an error if `on_damage` is "refuse".
     pub(super) async fn decode(&self, plan: &ColorizePlan) -> Result<DecodedPhoto, Error> {
         let (bytes, limits) = (plan.request.upload.bytes.clone(), plan.config().limits.photo());
+        let options = plan.request.options.decode;
         let decode = move || {
-            let photo = Photo::decode(&bytes, &limits)?;
+            let photo = Photo::decode_as(&bytes, &options, &limits)?;
             let key = PhotoKey::new(&photo);
             Ok(DecodedPhoto { photo: Arc::new(photo), key })
         };
@@ -47,11 +48,13 @@ impl Gateway {
         decoded: &DecodedPhoto,
         colored: &RouteResult,
     ) -> Result<MergedImage, Error> {
-        let options = keys::encode_options(&plan.config().output, plan.format, colored.provider.info());
+        let (encoding, upload) = (plan.encoding(), plan.request.upload.bytes.clone());
+        let mark = encoding.mark(colored.provider.info());
         let (photo, color) = (decoded.photo.clone(), colored.color.clone());
         let merge = move || {
             let large = u64::from(photo.width()) * u64::from(photo.height()) >= photo::PARALLEL_FROM;
             let idle = Cores::idle(if large { MAX_HELPERS } else { 0 });
+            let options = encoding.options(&upload, mark.as_ref(), (photo.width(), photo.height()));
             let options = EncodeOptions { threads: 1 + idle.count(), ..options };
             let encoded = match &*color {
                 CheckedColor::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
@@ -102,6 +105,7 @@ impl Gateway {
             height: rendition.height,
             input: Some(plan.head.format),
             own_format: plan.head.format.output(),
+            pages: rendition.pages,
             cost: rendition.cost(),
             photo: decoded.key,
             in_color: rendition.in_color,
@@ -147,6 +151,7 @@ pub fn rendition(
         format: plan.format,
         width: decoded.photo.width(),
         height: decoded.photo.height(),
+        pages: Some(plan.head.pages),
         provider: about.name.clone(),
         model: about.model.clone(),
         usage,
@@ -157,7 +162,7 @@ pub fn rendition(
         timings: plan.timeline.steps(),
         cache_key: plan
             .search
-            .rendition_key(about, plan.format, plan.decoder_revision())
+            .rendition_key(about, &plan.encoding(), plan.decoder_revision())
             .filter(|_| plan.request.reuse.store),
         attempts: colored.attempts,
     }

@@ -31,6 +31,8 @@ struct ResponseFacts<'r> {
     format: String,
     width: u32,
     height: u32,
+    /// The upload's number of pages; `null` if unknown, for a cached result of an older version.
+    pages: Option<u32>,
     /// SHA-256 of the result's image file.
     sha256: String,
     /// `null` if the upload was already in colour and is itself the result.
@@ -120,6 +122,7 @@ fn facts(rendition: &Rendition) -> ResponseFacts<'_> {
         format: rendition.format.to_string(),
         width: rendition.width,
         height: rendition.height,
+        pages: rendition.pages,
         sha256: rendition.id(),
         provider: rendition.colored_by().map(|(provider, _)| provider),
         model: rendition.colored_by().map(|(_, model)| model),
@@ -178,6 +181,9 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
     }
     if rendition.in_color {
         headers.push(Header::new("X-PixColor-Input", "colour"));
+    }
+    if let Some(pages) = rendition.pages.filter(|pages| *pages > 1) {
+        headers.push(Header::new("X-PixColor-Pages", pages.to_string()));
     }
     if let Some(Damage(sentence)) = &rendition.damage {
         headers.push(damage_warning());

@@ -5,27 +5,24 @@ use rocket::{Route, post, routes};
 
 use super::answer::RenditionResponse;
 use super::guards::Context;
+use super::options::OptionQuery;
 use super::problem::Problem;
-use super::request::{self, single};
-use super::upload::{UploadFields, UploadedImage};
+use super::request;
+use super::upload::UploadedImage;
 
 pub fn routes() -> Vec<Route> {
     routes![colorize]
 }
 
-#[post("/v1/colorize?<provider>&<format>", data = "<picture>")]
+#[post("/v1/colorize?<query..>", data = "<picture>")]
 async fn colorize(
     context: Context,
     accept: Option<&Accept>,
-    provider: Vec<String>,
-    format: Vec<String>,
+    query: OptionQuery,
     picture: Result<UploadedImage, Problem>,
 ) -> Result<RenditionResponse, Problem> {
     let UploadedImage { upload, fields } = picture?;
-    let provider = single("provider", provider)?.or(fields.provider);
-    let format = single("format", format)?.or(fields.format);
-    let fields = UploadFields { provider, format, ..fields };
-    let rendition = request::colorize(&context, upload, fields, accept).await?;
+    let rendition = request::colorize(&context, upload, query.or(fields)?, accept).await?;
     Ok(match accept.is_some_and(wants_json) {
         true => RenditionResponse::Json(rendition),
         false => RenditionResponse::Image(rendition),

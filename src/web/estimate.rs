@@ -6,11 +6,14 @@ use rocket::{Route, post, routes};
 use serde::Serialize;
 
 use super::guards::Context;
+use super::options::OptionQuery;
 use super::problem::{BudgetFacts, Problem};
-use super::request::{self, explicit_format, parse_format, single};
+use super::request;
 use super::upload::{DeclaredImage, EstimateSubject, UploadFields, UploadedImage};
 use crate::credit::{Credits, SizeClass, Worth};
-use crate::gateway::{CachedPart, Estimate, EstimateRequest, ExpectedCost, ProviderEstimate};
+use crate::gateway::{
+    CachedPart, Estimate, EstimateRequest, ExpectedCost, ProviderEstimate, RenditionOptions,
+};
 use crate::hex::hex;
 use crate::photo::{self, InputFormat};
 use crate::provider::Readiness;
@@ -137,45 +140,47 @@ impl From<ProviderEstimate> for OfferFacts {
     }
 }
 
-#[post("/v1/estimate?<provider>&<format>", data = "<subject>")]
+#[post("/v1/estimate?<query..>", data = "<subject>")]
 async fn estimate(
     context: Context,
     accept: Option<&Accept>,
-    provider: Vec<String>,
-    format: Vec<String>,
+    query: OptionQuery,
     subject: Result<EstimateSubject, Problem>,
 ) -> Result<Json<EstimateResponse>, Problem> {
-    let limits = &context.snapshot.config.limits;
-    let (known, input) = match subject? {
+    let config = &context.snapshot.config;
+    let limits = &config.limits;
+    let (known, upload) = match subject? {
         EstimateSubject::Declared(known) => (known, None),
-        EstimateSubject::Image(UploadedImage { upload, fields: UploadFields { provider, format, .. } }) => {
-            let head = photo::read_head(&upload.bytes, &limits.photo())?;
-            let (size, fingerprint) = (Some((head.width, head.height)), Some(upload.fingerprint));
-            (DeclaredImage { size, fingerprint, bytes: None, provider, format }, Some(head.format))
+        EstimateSubject::Image(UploadedImage { upload, fields }) => {
+            let fingerprint = Some(upload.fingerprint);
+            (DeclaredImage { size: None, fingerprint, bytes: None, fields }, Some(upload))
         }
     };
     if known.bytes.is_some_and(|bytes| bytes > limits.upload_bytes) {
         return Err(Problem::too_large(limits.upload_bytes));
     }
-    let format = match single("format", format)?.or(known.format) {
-        Some(name) => Some(parse_format(&name)?),
-        None => accept.and_then(explicit_format).or(input.map(InputFormat::output)),
-    };
+    let fields = query.or(known.fields)?;
+    let options = fields.options(config, accept)?;
+    let head = upload.map(|upload| photo::read_head_of(&upload.bytes, &options.decode, &limits.photo()));
+    let head = head.transpose()?;
+    let input = head.map(|head| head.format);
+    let size = head.map(|head| (head.width, head.height)).or(known.size);
+    let format = options.format.or(input.map(InputFormat::output));
     let Context { gateway, snapshot, client, reuse, .. } = context;
     let request = EstimateRequest {
-        size: known.size,
+        size,
         fingerprint: known.fingerprint,
-        provider: single("provider", provider)?.or(known.provider),
+        provider: fields.provider,
         input,
-        format,
+        options: RenditionOptions { format, ..options },
         client,
         lookup: reuse.lookup,
     };
     let Estimate { first, providers } = gateway.estimate(snapshot, request).await?;
-    let pixels = known.size.map(|(width, height)| u64::from(width) * u64::from(height));
+    let pixels = size.map(|(width, height)| u64::from(width) * u64::from(height));
     Ok(Json(EstimateResponse {
-        width: known.size.map(|(width, _)| width),
-        height: known.size.map(|(_, height)| height),
+        width: size.map(|(width, _)| width),
+        height: size.map(|(_, height)| height),
         sha256: known.fingerprint.map(|fingerprint| hex(&fingerprint.0)),
         size: pixels.map(|pixels| SizeClass::of(pixels).label()),
         first,
@@ -189,8 +194,7 @@ impl DeclaredImage {
         size: (Option<u32>, Option<u32>),
         bytes: Option<u64>,
         sha256: Option<&str>,
-        provider: Option<String>,
-        format: Option<String>,
+        fields: UploadFields,
     ) -> Result<Self, Problem> {
         let size = match size {
             (Some(width), Some(height)) => Some((width, height)),
@@ -198,6 +202,6 @@ impl DeclaredImage {
             _ => return Err(Problem::bad_request("Send both `width` and `height`, or neither.")),
         };
         let fingerprint = sha256.map(request::fingerprint).transpose()?;
-        Ok(Self { size, bytes, fingerprint, provider, format })
+        Ok(Self { size, bytes, fingerprint, fields })
     }
 }

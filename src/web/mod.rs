@@ -23,6 +23,7 @@ mod legacy;
 mod methods;
 mod metrics;
 mod openapi;
+mod options;
 mod pace;
 mod page;
 mod problem;

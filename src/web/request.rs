@@ -29,15 +29,12 @@ pub async fn colorize(
     fields: UploadFields,
     accept: Option<&Accept>,
 ) -> Result<Rendition, Problem> {
-    let format = match &fields.format {
-        Some(name) => Some(parse_format(name)?),
-        None => accept.and_then(explicit_format),
-    };
+    let options = fields.options(&context.snapshot.config, accept)?;
     context.gateway.metrics().uploaded(upload.bytes.len());
     let request = ColorizeRequest {
         upload,
         provider: fields.provider,
-        format,
+        options,
         client: context.client.clone(),
         reuse: context.reuse,
         received: context.received,
@@ -47,11 +44,16 @@ pub async fn colorize(
     };
     let rendition = context.gateway.colorize(context.snapshot.clone(), request).await;
     rendition.map_err(|error| {
-        // Unknown providers and shutdown are reported before the cache lookup. A photo error occurs either before the
+        // Unknown providers, impossible depths and shutdown are reported before the cache lookup. A photo error occurs either before the
         // lookup, or in decoding or encoding after a miss. These cases cannot be told apart here, so no photo error
         // reports a cache miss.
-        let looked_up =
-            !matches!(error, Error::Photo(_) | Error::UnknownProvider { .. } | Error::ShuttingDown);
+        let looked_up = !matches!(
+            error,
+            Error::Photo(_)
+                | Error::UnknownProvider { .. }
+                | Error::UnsupportedDepth { .. }
+                | Error::ShuttingDown
+        );
         let forward = if context.reuse.lookup { "miss" } else { "request" };
         let problem = Problem::from(error);
         if looked_up { problem.not_in_cache(forward) } else { problem }
@@ -60,7 +62,8 @@ pub async fn colorize(
 
 /// Parses an output format.
 pub fn parse_format(name: &str) -> Result<OutputFormat, Problem> {
-    name.parse().map_err(|_| Problem::bad_request("Unknown format: use `png`, `jpeg` or `webp`.".to_owned()))
+    name.parse()
+        .map_err(|_| Problem::bad_request("Unknown format: use `png`, `jpeg`, `webp` or `tiff`.".to_owned()))
 }
 
 /// The preferred output format that `Accept` names explicitly; `image/*` and `*/*` name none.
@@ -102,6 +105,7 @@ mod tests {
             ("image/avif", None),
             ("image/png", Some(OutputFormat::Png)),
             ("image/jpg", Some(OutputFormat::Jpeg)),
+            ("image/tiff", Some(OutputFormat::Tiff)),
             ("image/png;q=0.5, image/webp", Some(OutputFormat::WebP)),
             ("image/jpeg;q=0, */*", None),
             ("text/html, image/avif, image/webp, image/apng, */*;q=0.8", Some(OutputFormat::WebP)),

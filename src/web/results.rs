@@ -13,12 +13,13 @@ use rocket::{Route, get, routes};
 use super::answer::headers;
 use super::fairings::is_head;
 use super::guards::Context;
+use super::options::OptionQuery;
 use super::problem::Problem;
-use super::request::{explicit_format, parse_format, single};
+use super::upload::UploadFields;
 use crate::config::CacheSharing;
 use crate::gateway::Snapshot;
 use crate::hex::{hex, unhex};
-use crate::photo::{self, Limits};
+use crate::photo;
 
 pub fn routes() -> Vec<Route> {
     routes![result, best]
@@ -35,8 +36,8 @@ async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result
     let digest = unhex(digest).ok_or_else(missing)?;
     let found = context.gateway.lookup_image(&context.snapshot, digest, &context.client).await;
     let (bytes, tier) = found.ok_or_else(missing)?;
-    let all = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
-    let format = photo::read_head(&bytes, &all).map_err(|_| missing())?.format.output();
+    // Every stored image is in a format that we write.
+    let format = photo::format_of(&bytes).map_err(|_| missing())?;
     let visibility = visibility(&context.snapshot);
     let headers = vec![
         Header::new("Cache-Control", format!("{visibility}, max-age=31536000, immutable")),
@@ -46,14 +47,13 @@ async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result
 }
 
 /// Returns the best cached result of the upload with this SHA-256.
-#[get("/v1/results/sha256/<fingerprint>?<provider>&<format>")]
+#[get("/v1/results/sha256/<fingerprint>?<query..>")]
 async fn best(
     context: Context,
     accept: Option<&Accept>,
     known: ClientCopy<'_>,
     fingerprint: &str,
-    provider: Vec<String>,
-    format: Vec<String>,
+    query: OptionQuery,
 ) -> Result<ResultImage, Problem> {
     context.permitted().await?;
     let missing = || {
@@ -61,14 +61,12 @@ async fn best(
         Problem::new(Status::NotFound, detail).not_in_cache("uri-miss")
     };
     let fingerprint = super::request::fingerprint(fingerprint)?;
-    let (provider, format) = (single("provider", provider)?, single("format", format)?);
-    let format = match format {
-        Some(name) => Some(parse_format(&name)?),
-        None => accept.and_then(explicit_format),
-    };
+    let fields = query.or(UploadFields::default())?;
+    let options = fields.options(&context.snapshot.config, accept)?;
     let Context { gateway, snapshot, client, .. } = context;
     let visibility = visibility(&snapshot);
-    let found = gateway.lookup_rendition(snapshot, fingerprint, provider.as_deref(), format, &client).await?;
+    let provider = fields.provider.as_deref();
+    let found = gateway.lookup_rendition(snapshot, fingerprint, provider, options, &client).await?;
     let rendition = found.ok_or_else(missing)?;
     // HEAD and 304 are not counted as hits.
     if !known.head && !known.is(rendition.digest) {

@@ -13,6 +13,7 @@ use serde_json::Number;
 use super::body::Body;
 use super::data_url;
 use super::form::{Form, FormPart};
+use super::options::NAMES;
 use super::problem::Problem;
 use crate::gateway::{Fingerprint, Upload};
 use crate::quota::Admission;
@@ -24,11 +25,15 @@ pub struct UploadedImage {
     pub fields: UploadFields,
 }
 
-/// Fields of a form or of JSON; query parameters take precedence.
+/// Parameters in a form or in JSON, as texts; query parameters take precedence.
 #[derive(Debug, Default)]
 pub struct UploadFields {
     pub provider: Option<String>,
     pub format: Option<String>,
+    pub metadata: Option<String>,
+    pub depth: Option<String>,
+    pub rotate: Option<String>,
+    pub page: Option<String>,
     /// The image's file name, which only forms contain.
     pub file_name: Option<String>,
 }
@@ -68,8 +73,7 @@ pub struct DeclaredImage {
     /// File size in bytes.
     pub bytes: Option<u64>,
     pub fingerprint: Option<Fingerprint>,
-    pub provider: Option<String>,
-    pub format: Option<String>,
+    pub fields: UploadFields,
 }
 
 #[rocket::async_trait]
@@ -106,8 +110,9 @@ impl Body<'_> {
         match request.content_type() {
             Some(form) if form.is_form_data() => {
                 let Form { upload, file_name, mut texts, .. } = self.form(request, own_part).await?;
-                let [provider, format] = ["provider", "format"].map(|name| texts.remove(name));
-                Ok(UploadedImage { upload, fields: UploadFields { provider, format, file_name } })
+                let [provider, format, metadata, depth, rotate, page] = NAMES.map(|name| texts.remove(name));
+                let fields = UploadFields { provider, format, metadata, depth, rotate, page, file_name };
+                Ok(UploadedImage { upload, fields })
             }
             Some(form) if form.is_form() => {
                 let upload = self.declared_as_form().await?.ok_or_else(no_such_form)?;
@@ -147,7 +152,7 @@ fn no_such_form() -> Problem {
 fn own_part(name: &str) -> FormPart {
     match name {
         "image" => FormPart::Picture,
-        "provider" | "format" => FormPart::Text,
+        name if NAMES.contains(&name) => FormPart::Text,
         name => FormPart::Refused(Box::new(Problem::bad_request(format!(
             "There is no field `{name}`: send the picture as the file field `image`."
         )))),
@@ -162,10 +167,22 @@ fn json_image(text: &[u8], limit: u64, admission: Arc<Admission>) -> Result<Uplo
         image: Cow<'a, str>,
         provider: Option<String>,
         format: Option<String>,
+        metadata: Option<String>,
+        depth: Option<Number>,
+        rotate: Option<Number>,
+        page: Option<Number>,
     }
     let json: Json<'_> = read_json(text, r#"{"image": "data:image/jpeg;base64,..."}"#)?;
     let upload = Upload::admitted(data_url::decode(&json.image, limit)?, admission);
-    let fields = UploadFields { provider: json.provider, format: json.format, file_name: None };
+    let fields = UploadFields {
+        provider: json.provider,
+        format: json.format,
+        metadata: json.metadata,
+        depth: number_text("depth", json.depth)?,
+        rotate: number_text("rotate", json.rotate)?,
+        page: number_text("page", json.page)?,
+        file_name: None,
+    };
     Ok(UploadedImage { upload, fields })
 }
 
@@ -184,16 +201,33 @@ fn json_subject(text: &[u8], limit: u64, admission: Arc<Admission>) -> Result<Es
         sha256: Option<String>,
         provider: Option<String>,
         format: Option<String>,
+        metadata: Option<String>,
+        depth: Option<Number>,
+        rotate: Option<Number>,
+        page: Option<Number>,
     }
     if serde_json::from_slice(text).is_ok_and(|kind: ImageMarker| kind.image.is_some()) {
         return json_image(text, limit, admission).map(EstimateSubject::Image);
     }
     let json: Json = read_json(text, r#"{"width": 3000, "height": 2000, "bytes": 1500000}, or a picture"#)?;
-    let side = |name, side| whole::<u32>(name, side, "pixels");
+    let side = |name, side| whole::<u32>(name, side, " of pixels");
     let size = (side("width", json.width)?, side("height", json.height)?);
-    let bytes = whole("bytes", json.bytes, "bytes")?;
-    DeclaredImage::new(size, bytes, json.sha256.as_deref(), json.provider, json.format)
-        .map(EstimateSubject::Declared)
+    let bytes = whole("bytes", json.bytes, " of bytes")?;
+    let fields = UploadFields {
+        provider: json.provider,
+        format: json.format,
+        metadata: json.metadata,
+        depth: number_text("depth", json.depth)?,
+        rotate: number_text("rotate", json.rotate)?,
+        page: number_text("page", json.page)?,
+        file_name: None,
+    };
+    DeclaredImage::new(size, bytes, json.sha256.as_deref(), fields).map(EstimateSubject::Declared)
+}
+
+/// A whole number of a parameter as the text that a query would have.
+fn number_text(name: &str, number: Option<Number>) -> Result<Option<String>, Problem> {
+    Ok(whole::<u32>(name, number, "")?.map(|number| number.to_string()))
 }
 
 /// Parses a whole number, in any notation: JSON Schema treats `640.0` as whole.
@@ -204,7 +238,7 @@ fn whole<T: TryFrom<u64>>(name: &str, number: Option<Number>, of: &str) -> Resul
     let whole = number.as_u64().or(rounded).and_then(|whole| T::try_from(whole).ok());
     whole.map(Some).ok_or_else(|| {
         Problem::bad_request(format!(
-            "`{name}` must be a whole number of {of}: {number} is not one or is out of range."
+            "`{name}` must be a whole number{of}: {number} is not one or is out of range."
         ))
     })
 }

@@ -163,6 +163,7 @@ fn unsupported_parameters_are_refused_by_name() {
         (json!({ "mask": true }), "mask"),
         (json!({ "response_format": "url" }), "response_format"),
         (json!({ "output_format": "gif" }), "output_format"),
+        (json!({ "output_format": "tiff" }), "output_format"),
         (json!({ "extra_body": { "stream": "true" } }), "stream"),
     ] {
         let mut args = args;

@@ -149,16 +149,27 @@ fn after_the_upgrade_earlier_spending_counts() {
     assert_eq!(upgraded.calls(), 0);
 }
 
+/// Results of earlier versions have no mark. They are the same bytes without a mark, so they are hits then.
 #[test]
 fn correctly_decoded_images_need_no_new_call() {
-    let mut upgraded = Upgraded::start();
+    let unmarked = Upgraded::with(|setup| setup.env("PIXCOLOR_OUTPUT__MARK", "false"));
+    need_no_new_call(unmarked, "hit; detail=disk");
+}
+
+#[test]
+fn with_marks_correctly_decoded_images_are_merged_again_without_a_call() {
+    need_no_new_call(Upgraded::start(), "hit; detail=merged-disk");
+}
+
+/// `unchanged`: the cache status of results of formats whose decoder is unchanged.
+fn need_no_new_call(mut upgraded: Upgraded, unchanged: &str) {
     for (provider, name, digest) in upgraded.ordinary() {
         let answer = upgraded.colorize(&provider, &name);
         assert_eq!(answer.header("x-pixcolor-credits"), "0", "{provider} {name}");
         // If the decoder of a format is unchanged, the result is the older file. Otherwise the photo is merged with the
         // cached chroma again.
         let changed = !name.ends_with("gif");
-        let status = if changed { "hit; detail=merged-disk" } else { "hit; detail=disk" };
+        let status = if changed { "hit; detail=merged-disk" } else { unchanged };
         assert_eq!(answer.header("cache-status"), format!("PixColor; {status}"), "{provider} {name}");
         let before = upgraded.get(&format!("/v1/results/{digest}"));
         let (largest, mean) = differences(&answer, &before);
@@ -213,7 +224,12 @@ fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
     let key = format!("Bearer {}", upgraded.expected["key"].as_str().unwrap());
     let headers = [("Authorization", key.as_str()), ("Content-Type", "application/octet-stream")];
     let estimate = upgraded.server.post("/v1/estimate", &headers, &upload("ordinary.gif")).json();
-    assert_eq!((&estimate["first"], &estimate["providers"][0]["cache"]), (&json!("paid"), &json!("hit")));
+    let cached = &estimate["providers"][0]["cache"];
+    assert_eq!(
+        (&estimate["first"], cached),
+        (&json!("paid"), &json!("merged")),
+        "the result has no mark yet"
+    );
     assert_eq!(upgraded.calls(), 0);
 }
 

@@ -49,7 +49,8 @@ pub struct AcceptsConfig {
 }
 
 kind!(AcceptedFormat: OutputFormat, "image-format", "jpeg, png or webp,", "jpeg", |text| {
-    text.parse().ok()
+    // Pictures for providers are not written as TIFF.
+    text.parse().ok().filter(|format| *format != OutputFormat::Tiff)
 });
 kind!(
     /// Width and height.

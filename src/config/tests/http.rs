@@ -102,6 +102,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
             "base_ulr = \"https://h\"",
             "unknown key `providers.x.base_ulr`: did you mean `providers.x.base_url`?",
         ),
+        ("accepts.formats = [\"tiff\"]", "\"tiff\" is not jpeg, png or webp, such as \"jpeg\""),
         ("accepts.formats = [\"gif\"]", "\"gif\" is not jpeg, png or webp, such as \"jpeg\""),
         ("accepts.formats = []", "`formats` is empty: name at least one of jpeg, png, webp"),
         (

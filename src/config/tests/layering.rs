@@ -35,11 +35,11 @@ fn the_default_route_is_the_built_in_provider() {
 #[test]
 fn files_override_defaults_and_the_environment_overrides_files() {
     let setup = Setup::new()
-        .main("route = [\"local\"]\n[limits]\npixels = 1_000\nside = 100\n[output]\nmark = true\n")
+        .main("route = [\"local\"]\n[limits]\npixels = 1_000\nside = 100\n[output]\nmark = false\n")
         .env("PIXCOLOR_LIMITS__SIDE", "200");
     let limits = setup.load().config.limits;
     assert_eq!((limits.pixels, limits.side, limits.waiting), (1000, 200, 32));
-    assert!(setup.load().config.output.mark);
+    assert!(!setup.load().config.output.mark);
     assert_eq!(setup.from("limits.pixels"), "config/pixcolor.toml:3");
     assert_eq!(setup.from("limits.side"), "environment variable PIXCOLOR_LIMITS__SIDE");
     assert_eq!(setup.from("limits.waiting"), "default");
@@ -57,7 +57,7 @@ fn every_sort_of_value_can_come_from_the_environment() {
         .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "5 MiB")
         .env("PIXCOLOR_LIMITS__PIXELS", "12e6")
         .env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "1.5")
-        .env("PIXCOLOR_OUTPUT", "{ jpeg_quality = 75, mark = true }")
+        .env("PIXCOLOR_OUTPUT", "{ jpeg_quality = 75, mark = false }")
         .env("PIXCOLOR_PROVIDERS__SPARE__KIND", "onnx")
         .env("PIXCOLOR_PROVIDERS__SPARE__LUMA_LOCK", "false")
         .env("PIXCOLOR_PROVIDERS__LOCAL__THREADS", "2")
@@ -72,7 +72,7 @@ fn every_sort_of_value_can_come_from_the_environment() {
     assert_eq!(config.limits.upload_bytes, 5 << 20);
     assert_eq!(config.limits.pixels, 12_000_000);
     assert_eq!(config.limits.request, Duration::from_millis(1500));
-    assert_eq!((config.output.jpeg_quality, config.output.mark), (75, true));
+    assert_eq!((config.output.jpeg_quality, config.output.mark), (75, false));
     assert!(!config.providers["spare"].common.luma_lock);
     assert!(matches!(&config.providers["local"].kind, KindConfig::Onnx(onnx) if onnx.threads == 2));
 }

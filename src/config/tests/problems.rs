@@ -21,7 +21,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_key() {
     );
     refused(
         "\"a\\nb\".c = 1",
-        "2: unknown key `\"a\\nb\"`: the keys here are route, on_colour, on_damage, trusted_proxies, \
+        "2: unknown key `\"a\\nb\"`: the keys here are route, on_colour, on_damage, metadata, trusted_proxies, \
         forwarded_header, ipv6_prefix, hosts, allow, deny, anonymous, state_dir, limits, quota, output, cache, admin, \
         metrics, log, assets, shared, providers, facades, budgets, keys",
     );
@@ -52,6 +52,18 @@ fn a_value_of_the_wrong_type_or_size_is_refused_with_what_it_must_be() {
     refused("on_colour = \"recolor\"", "2: `on_colour` must be \"recolour\", not \"recolor\"");
     refused("on_colour = true", "2: `on_colour` must be \"pass\" or \"refuse\" or \"recolour\", not true");
     refused("on_damage = \"warn\"", "2: `on_damage` must be \"accept\" or \"refuse\", not \"warn\"");
+    refused(
+        "metadata = \"all\"",
+        "2: `metadata` must be \"keep\" or \"keep-without-location\" or \"strip\", not \"all\"",
+    );
+    refused(
+        "metadata = \"keep-without-locations\"",
+        "2: `metadata` must be \"keep-without-location\", not \"keep-without-locations\"",
+    );
+    refused(
+        "metadata = true",
+        "2: `metadata` must be \"keep\" or \"keep-without-location\" or \"strip\", not true",
+    );
     refused("state_dir = 5", "2: `state_dir` must be a path, not 5");
     refused("state_dir = \"\"", "2: `state_dir` must be a path, not \"\"");
     refused(

@@ -68,6 +68,7 @@ pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, Rendition
         format: plan.format,
         width: facts.width,
         height: facts.height,
+        pages: facts.pages.or(Some(plan.head.pages)),
         provider: about.name.clone(),
         model: about.model.clone(),
         usage: facts.cost.usage,
@@ -77,7 +78,7 @@ pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, Rendition
         damage: facts.damage.clone(),
         attempts: attempts.collect::<Option<_>>()?,
         timings: vec![(TimedStep::Provider, facts.cost.time)],
-        cache_key: plan.search.rendition_key(about, plan.format, plan.decoder_revision()),
+        cache_key: plan.search.rendition_key(about, &plan.encoding(), plan.decoder_revision()),
     };
     Some((rendition, facts))
 }

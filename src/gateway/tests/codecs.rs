@@ -41,6 +41,6 @@ async fn without_a_provider_that_can_be_called_an_upload_is_not_decoded() {
     let error = setup.colorize(request(broken)).await.unwrap_err();
     assert!(matches!(&error, Error::NoProvider { attempts } if attempts.len() == 1), "{error:?}");
     // The colour of a file with a cached result may be cached, too.
-    let other_format = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..request(&png(0)) };
+    let other_format = in_format(OutputFormat::Jpeg, request(&png(0)));
     assert!(matches!(setup.colorize(other_format).await.unwrap().origin, RenditionOrigin::Merged(_)));
 }

@@ -129,12 +129,12 @@ async fn requests_with_different_parameters_do_not_share_a_flight() {
     let requests = [
         plain.clone(),
         request(&png(2)),
-        ColorizeRequest { format: Some(OutputFormat::Jpeg), ..plain.clone() },
+        in_format(OutputFormat::Jpeg, plain.clone()),
         ColorizeRequest { reuse: Reuse { lookup: false, store: true }, ..plain.clone() },
         ColorizeRequest { reuse: Reuse { lookup: true, store: false }, ..plain.clone() },
         // Naming the only provider gives the same route.
         ColorizeRequest { provider: Some("a".to_owned()), ..plain.clone() },
-        ColorizeRequest { format: Some(OutputFormat::Png), ..plain },
+        in_format(OutputFormat::Png, plain),
     ];
     let answers = join_all(requests.map(|request| setup.colorize(request))).await;
     assert!(answers.iter().all(Result::is_ok));

@@ -4,6 +4,7 @@
 
 mod codecs;
 mod flights;
+mod options;
 mod reuse;
 
 use std::path::PathBuf;
@@ -93,7 +94,7 @@ impl FakeProvider {
     fn picture(&self, gray: &Gray, color: f32) -> ProviderColor {
         let photo = Photo::from_gray(gray.clone());
         let chroma = Chroma::new(1, 1, vec![color], vec![color]).unwrap();
-        let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None, threads: 1 };
+        let options = EncodeOptions::plain(OutputFormat::Png, 90);
         ProviderColor::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
     }
 }
@@ -213,7 +214,7 @@ fn request(bytes: &[u8]) -> ColorizeRequest {
     ColorizeRequest {
         upload: Upload::new(bytes.to_vec().into()),
         provider: None,
-        format: None,
+        options: RenditionOptions::default(),
         client: Client { address: None, key: None },
         reuse: Reuse::default(),
         received: Instant::now(),
@@ -221,6 +222,12 @@ fn request(bytes: &[u8]) -> ColorizeRequest {
         trace: Trace::default(),
         connection: None,
     }
+}
+
+/// The same request for a result in this format.
+fn in_format(format: OutputFormat, request: ColorizeRequest) -> ColorizeRequest {
+    let options = RenditionOptions { format: Some(format), ..request.options };
+    ColorizeRequest { options, ..request }
 }
 
 /// Sets a provider's price to what a fake charges.

@@ -64,7 +64,7 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
     assert_eq!(from_bmp.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
     assert_eq!(from_bmp.usage.credits, Some(Credits::ZERO));
 
-    let webp = ColorizeRequest { format: Some(OutputFormat::WebP), ..request(&png(1)) };
+    let webp = in_format(OutputFormat::WebP, request(&png(1)));
     let webp = setup.colorize(webp).await.unwrap();
     assert_eq!(
         (fake.calls(), webp.origin, webp.format),
@@ -139,7 +139,7 @@ async fn a_new_provider_version_never_returns_old_color() {
 async fn another_quality_makes_a_new_jpeg_and_the_same_png() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..request(&png(1)) };
+    let jpeg = in_format(OutputFormat::Jpeg, request(&png(1)));
     setup.colorize(jpeg.clone()).await.unwrap();
     setup.color(&png(1)).await;
     let setup =
@@ -196,7 +196,13 @@ async fn a_lower_providers_hit_counts_while_the_higher_one_is_over_budget() {
         let client = client_at(client);
         setup
             .gateway
-            .lookup_rendition(setup.gateway.snapshot(), fingerprint, None, None, &client)
+            .lookup_rendition(
+                setup.gateway.snapshot(),
+                fingerprint,
+                None,
+                RenditionOptions::default(),
+                &client,
+            )
             .await
             .unwrap()
     };
@@ -238,7 +244,7 @@ async fn without_luma_lock_a_providers_own_pixels_are_cached_by_fingerprint() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).about(|about| about.luma_lock = false));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.color(&png(1)).await;
-    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..request(&png(1)) };
+    let jpeg = in_format(OutputFormat::Jpeg, request(&png(1)));
     assert_eq!(setup.colorize(jpeg).await.unwrap().origin, RenditionOrigin::Merged(Tier::Memory));
     assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Cached(Tier::Memory));
     assert_eq!(fake.calls(), 1);
@@ -312,16 +318,17 @@ async fn a_lookup_by_fingerprint_returns_the_best_stored_rendition() {
     let jpeg_file = file(image::ImageFormat::Jpeg, 1);
     let fingerprint = Upload::new(jpeg_file.clone().into()).fingerprint;
     let best = async |provider: Option<&str>, format: Option<OutputFormat>| {
+        let options = RenditionOptions { format, ..RenditionOptions::default() };
         let found = setup
             .gateway
-            .lookup_rendition(setup.gateway.snapshot(), fingerprint, provider, format, &no_client)
+            .lookup_rendition(setup.gateway.snapshot(), fingerprint, provider, options, &no_client)
             .await;
         found.unwrap().map(|found| (found.provider, found.format))
     };
     let found = |provider: &str, format| Some((provider.to_owned(), format));
     assert_eq!(best(None, None).await, None);
 
-    setup.colorize(ColorizeRequest { format: Some(OutputFormat::Png), ..request(&jpeg_file) }).await.unwrap();
+    setup.colorize(in_format(OutputFormat::Png, request(&jpeg_file))).await.unwrap();
     assert_eq!(best(None, None).await, found("high", OutputFormat::Png), "better than nothing");
     assert_eq!(best(None, Some(OutputFormat::Jpeg)).await, None);
     setup.color(&jpeg_file).await;
@@ -336,7 +343,13 @@ async fn a_lookup_by_fingerprint_returns_the_best_stored_rendition() {
     assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg));
     let unknown = setup
         .gateway
-        .lookup_rendition(setup.gateway.snapshot(), fingerprint, Some("x"), None, &no_client)
+        .lookup_rendition(
+            setup.gateway.snapshot(),
+            fingerprint,
+            Some("x"),
+            RenditionOptions::default(),
+            &no_client,
+        )
         .await;
     assert!(matches!(unknown, Err(Error::UnknownProvider { .. })));
 }
@@ -346,7 +359,7 @@ async fn forgetting_an_upload_deletes_all_of_it_and_nothing_else() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     setup.color(&png(1)).await;
-    setup.colorize(ColorizeRequest { format: Some(OutputFormat::Jpeg), ..request(&png(1)) }).await.unwrap();
+    setup.colorize(in_format(OutputFormat::Jpeg, request(&png(1)))).await.unwrap();
     setup.color(&png(2)).await;
     assert_eq!(setup.stored().await, 5 + 3);
     let fingerprint = Upload::new(png(1).into()).fingerprint;

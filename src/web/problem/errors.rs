@@ -68,6 +68,9 @@ impl From<Error> for Problem {
         match error {
             Error::Photo(photo) => photo.into(),
             Error::UnknownProvider { .. } => Self::bad_request(detail),
+            Error::UnsupportedDepth { .. } => Self::new(Status::UnprocessableEntity, detail)
+                .named("unsupported-depth", "The format does not have this depth")
+                .about("depth"),
             Error::InColor => {
                 Self { input: Some("colour"), ..Self::new(Status::UnprocessableEntity, detail) }
             }
@@ -129,6 +132,11 @@ impl From<PhotoError> for Problem {
     fn from(error: PhotoError) -> Self {
         let detail = sentence(&error.to_string());
         let status = match error {
+            PhotoError::NoSuchPage { .. } => {
+                return Self::new(Status::UnprocessableEntity, detail)
+                    .named("no-such-page", "The picture has no such page")
+                    .about("page");
+            }
             PhotoError::Unsupported(_) => Status::UnsupportedMediaType,
             PhotoError::TooManyPixels(_)
             | PhotoError::Broken(_)

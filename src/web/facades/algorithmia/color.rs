@@ -21,12 +21,13 @@ use super::input::{AlgoInput, RawInput, read_json};
 use super::results;
 use crate::config::Serves;
 use crate::datastore::{Name, OpenedFile, Owner};
-use crate::gateway::{ColorizeRequest, Rendition, Upload};
+use crate::gateway::{ColorizeRequest, Rendition, RenditionOptions, Upload};
 use crate::photo::{Damage, OutputFormat};
 use crate::provider::Trace;
 use crate::quota::Admission;
 use crate::web::answer::{damage_warning, headers};
 use crate::web::guards::Context;
+use crate::web::options::default_options;
 use crate::web::problem::Problem;
 use crate::web::{admission, data_url};
 
@@ -249,7 +250,10 @@ async fn colorize_one(
             Serves::Provider(name) => Some(name.clone()),
             Serves::Route | Serves::Hello => None,
         },
-        format: Some(OutputFormat::Png),
+        options: RenditionOptions {
+            format: Some(OutputFormat::Png),
+            ..default_options(&context.snapshot.config)
+        },
         client: context.client.clone(),
         reuse: context.reuse,
         // A call may have several pictures, each with a timeline of its own.

@@ -70,8 +70,11 @@ impl Edit {
             ignored.push("size".to_owned());
         }
         let no_format =
-            |_| Problem::bad_request("Unknown format: use `png`, `jpeg` or `webp`.").about("output_format");
-        let format = texts.remove("output_format").map(|name| name.parse().map_err(no_format)).transpose()?;
+            || Problem::bad_request("Unknown format: use `png`, `jpeg` or `webp`.").about("output_format");
+        // Clients of OpenAI know three formats.
+        let format = |name: String| name.parse().ok().filter(|format| *format != OutputFormat::Tiff);
+        let format =
+            texts.remove("output_format").map(|name| format(name).ok_or_else(no_format)).transpose()?;
         // PNG is OpenAI's default.
         let format = format.unwrap_or(OutputFormat::Png);
         Ok(Self { upload, model: texts.remove("model"), format, ignored })
@@ -112,7 +115,7 @@ async fn edit(context: Context, edit: Result<Edit, Problem>) -> Result<Described
         }
         Meant::Provider(name) => Some(name),
     };
-    let fields = UploadFields { provider, format: Some(format.to_string()), file_name: None };
+    let fields = UploadFields { provider, format: Some(format.to_string()), ..UploadFields::default() };
     let rendition = colorize(&context, upload, fields, None).await?;
     let usage = (!may_have_used_tokens(&context.snapshot, &rendition)).then(TokenUsage::default);
     ignored.sort();

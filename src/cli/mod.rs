@@ -1,7 +1,6 @@
-//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `ledger`, `key`,
+//! The command line: `serve`, `colorize`, `sheet`, `check`, `provider`, `cache`, `usage`, `ledger`, `key`,
 //! `health`.
 
-mod batch;
 mod cache;
 mod check;
 mod colorize;
@@ -13,6 +12,7 @@ mod output;
 mod provider;
 mod remote;
 mod serve;
+mod sheet;
 mod signals;
 mod stop;
 mod usage;
@@ -61,6 +61,8 @@ enum Command {
     Serve,
     /// Colour files in this process, or with a running gateway
     Colorize(colorize::Args),
+    /// Make contact sheets that show each original beside its result
+    Sheet(sheet::Args),
     /// Show the configuration in effect and where each value comes from, or report its errors
     Check(check::Args),
     /// List the providers, or test one
@@ -90,6 +92,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
+        Command::Sheet(args) => sheet::run(&source, &args),
         Command::Check(args) => check::run(&source, args),
         Command::Provider(command) => provider::run(&source, command),
         Command::Key(command) => key::run(&source.or_of_the_service(), command),

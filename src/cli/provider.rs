@@ -13,9 +13,9 @@ use super::signals::Signals;
 use super::{CliError, LAST, complain, output, say};
 use crate::config::{self, ConfigSource, Loaded, ReportedValues};
 use crate::credit::CallBegun;
-use crate::gateway::{Client, ColorizeRequest, Error, Rendition, Reuse, Snapshot, Upload};
+use crate::gateway::{Client, ColorizeRequest, Error, Rendition, RenditionOptions, Reuse, Snapshot, Upload};
 use crate::observe::Metrics;
-use crate::photo::{OutputFormat, Photo};
+use crate::photo::{MetadataPolicy, OutputFormat, Photo};
 use crate::provider::{Call, FailureKind, Provider, Readiness, Trace};
 
 /// The default photograph of `provider test`.
@@ -35,7 +35,7 @@ pub enum Command {
         /// Show the request without sending it
         #[arg(long)]
         dry_run: bool,
-        /// Save the coloured picture to this file, in the format of its extension (png, jpg or webp); an
+        /// Save the coloured picture to this file, in the format of its extension (png, jpg, webp or tif); an
         /// existing file is overwritten
         #[arg(short, long, value_name = "FILE", conflicts_with = "dry_run")]
         output: Option<PathBuf>,
@@ -188,7 +188,11 @@ async fn test(
     let request = ColorizeRequest {
         upload: Upload::new(picture),
         provider: Some(name),
-        format: output.as_ref().and_then(|output| output.format),
+        options: RenditionOptions {
+            format: output.as_ref().and_then(|output| output.format),
+            metadata: snapshot.config.metadata.unwrap_or(MetadataPolicy::Keep),
+            ..RenditionOptions::default()
+        },
         client: Client { address: None, key: None },
         reuse: Reuse { lookup: false, store: false },
         received: Instant::now(),

@@ -205,7 +205,7 @@ fn a_lookup_by_fingerprint_needs_no_upload() {
     is(&server.get(&upper), "hit; detail=memory");
     server.get("/v1/results/sha256/abc").problem(400);
     server.get(&format!("{address}?provider=nobody")).problem(400);
-    server.get(&format!("{address}?format=tiff")).problem(400);
+    server.get(&format!("{address}?format=gif")).problem(400);
     assert_eq!(server.metric("pixcolor_renditions_total{origin=\"miss\"}"), 1.0);
 }
 
@@ -401,7 +401,7 @@ fn the_command_line_stores_looks_up_counts_and_deletes_entries() {
     let folder = tempfile::tempdir().unwrap();
     let picture = Picture::jpeg(64, 48, 1);
     std::fs::write(folder.path().join("a.jpg"), &picture.bytes).unwrap();
-    let color = || run(folder.path(), &["colorize", "a.jpg"]).1;
+    let color = || run(folder.path(), &["colorize", "a.jpg", "--force"]).1;
     assert!(color().contains("coloured by local in"));
     assert!(color().contains("coloured by local before, found in"));
 
@@ -451,7 +451,8 @@ fn the_command_line_uses_a_gateway_and_uploads_once() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("a-coloured.jpg: coloured by local in"), "{said}");
     let first = std::fs::read(folder.path().join("a-coloured.jpg")).unwrap();
-    assert_eq!(first, server.colorize(&picture).body);
+    let kept = server.post("/v1/colorize?metadata=keep", &[("Content-Type", "image/jpeg")], &picture.bytes);
+    assert_eq!(first, kept.body);
 
     let uploads = server.metric("pixcolor_upload_bytes_count");
     let (code, said) = color(&["a.jpg", "-o", "again"]);
@@ -474,6 +475,6 @@ fn the_command_line_uses_a_gateway_and_uploads_once() {
     assert_eq!(code, Some(1));
     assert!(said.contains("no connection"), "{said}");
     let (code, said) = run(folder.path(), &["colorize", "--gateway", "nonsense", "a.jpg"]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(said.contains("http://127.0.0.1:8080"), "{said}");
 }

@@ -74,9 +74,9 @@ fn wrong_arguments_are_explained_and_help_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let (code, said) = colorize(folder.path(), &[]);
     assert_eq!(code, Some(2), "{said}");
-    let (code, said) = colorize(folder.path(), &["a.jpg", "--format", "tiff"]);
+    let (code, said) = colorize(folder.path(), &["a.jpg", "--format", "gif"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("png, jpeg or webp"), "{said}");
+    assert!(said.contains("png, jpeg, webp or tiff"), "{said}");
     let help = pixcolor(folder.path()).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     for word in ["serve", "colorize", "check", "--config"] {
@@ -106,10 +106,7 @@ fn an_unwritable_result_path_is_reported_before_any_credit_is_spent() {
     );
     refused(&[&long], &words);
     // A folder to which even root cannot write.
-    refused(
-        &["a.jpg", "-o", "/proc/self"],
-        "a.jpg: the result cannot be written to /proc/self/a-coloured.jpg: ",
-    );
+    refused(&["a.jpg", "-o", "/proc/self"], "the folder /proc/self for the results cannot be written to: ");
     refused(&["a.jpg", "-o", "/proc/self/new"], "the folder /proc/self/new for the results cannot be made: ");
     refused(&["a.jpg", "-o", "a.jpg"], "the folder a.jpg for the results cannot be made: ");
     refused(
@@ -130,10 +127,12 @@ fn a_result_may_have_the_longest_possible_file_name() {
 }
 
 #[test]
-fn a_result_replaces_an_older_one_and_follows_the_umask() {
+fn a_forced_result_replaces_another_file_and_follows_the_umask() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder(&[("a.jpg", &Picture::jpeg(64, 48, 1)), ("a-coloured.jpg", &Picture::jpeg(8, 8, 2))]);
     let (code, said) = colorize(folder.path(), &["a.jpg"]);
+    assert!(code == Some(1) && said.contains("--force"), "{said}");
+    let (code, said) = colorize(folder.path(), &["a.jpg", "--force"]);
     assert_eq!(code, Some(0), "{said}");
     let result = folder.path().join("a-coloured.jpg");
     assert_eq!(image::open(&result).unwrap().width(), 64);

@@ -370,7 +370,7 @@ fn the_command_line_leaves_the_ledger_to_a_running_gateway() {
     };
     assert!(run(&["colorize", "a.png"]).contains("coloured by algorithmia"));
     let server = state(budget(&fake, BOTH, 100, ""), &folder.path().join("state")).start();
-    let said = run(&["colorize", "a.png"]);
+    let said = run(&["colorize", "a.png", "--force"]);
     assert!(said.contains("coloured by local") && said.contains("the ledger cannot be used"), "{said}");
     assert_eq!(facts(&server)["provider"], "algorithmia");
 

@@ -64,6 +64,7 @@ impl Running {
 fn results(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder.join("out")).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != ".pixcolor-journal");
     names.sort();
     names
 }
@@ -212,7 +213,7 @@ fn stopping(fake: &Algorithmia, folder: &Path) -> Running {
 
 /// How many photos are coloured concurrently.
 fn at_once() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(FILES.len())
+    std::thread::available_parallelism().map_or(2, |cores| cores.get()).min(FILES.len())
 }
 
 /// A host that holds its responses back. A call costs 2 credits and may cost 60.

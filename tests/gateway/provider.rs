@@ -179,7 +179,7 @@ fn the_image_of_a_provider_test_can_be_saved() {
     let before = std::fs::read(folder.path().join("photo.png")).unwrap();
     for (args, code, words) in [
         (&["-o", "./photo.png"][..], 1, "the result would overwrite the photograph ./photo.png"),
-        (&["-o", "coloured.gif"], 1, "coloured.gif: unknown format: use png, jpeg or webp"),
+        (&["-o", "coloured.gif"], 1, "coloured.gif: unknown format: use png, jpeg, webp or tiff"),
         (
             &["-o", "nowhere/coloured.png"],
             1,

@@ -13,6 +13,7 @@ fn commands() -> Vec<&'static str> {
         include_str!("../../docs/quick-start.md"),
         include_str!("../../docs/guide.md"),
         include_str!("../../docs/sizing.md"),
+        include_str!("../../docs/archives.md"),
     ];
     let marked =
         pages.iter().flat_map(|page| page.split("<!-- run by tests/gateway/readme.rs -->\n```sh\n").skip(1));
@@ -24,6 +25,11 @@ fn every_documented_command_works_as_written() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("photo.jpg"), Picture::jpeg(320, 240, 1).bytes).unwrap();
+    for (name, seed) in [("scans/a.jpg", 2), ("scans/box 1/b.jpg", 3)] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, Picture::jpeg(64, 48, seed).bytes).unwrap();
+    }
     let binary = Path::new(env!("CARGO_BIN_EXE_pixcolor")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
     assert!(commands().len() >= 7);

@@ -76,8 +76,9 @@ impl Filter {
             && entry.metadata().is_ok_and(|data| Some((data.dev(), data.ino())) == self.results)
     }
 
+    /// A file in an excluded folder is excluded, too.
     fn excludes(&self, path: &Path) -> bool {
-        self.exclude.is_match(path)
+        !self.exclude.is_empty() && path.ancestors().any(|path| self.exclude.is_match(path))
     }
 
     fn includes(&self, path: &Path) -> bool {

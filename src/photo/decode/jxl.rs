@@ -64,8 +64,15 @@ pub(super) fn decode(
 /// for a file that ends in its header.
 fn open(bytes: &[u8], limit: usize) -> Result<Option<JxlImage>, Error> {
     let mut file = JxlImage::builder().alloc_tracker(AllocTracker::with_limit(limit)).build_uninit();
-    for part in jxl::codestream(bytes) {
-        file.feed_bytes(part)?;
+    // The decoder recognises the codestream by the first two bytes that it gets, which may be in different boxes.
+    let parts = jxl::codestream(bytes);
+    let start: Vec<u8> = parts.iter().copied().flatten().take(2).copied().collect();
+    file.feed_bytes(&start)?;
+    let mut skip = start.len();
+    for part in parts {
+        let skipped = skip.min(part.len());
+        skip -= skipped;
+        file.feed_bytes(&part[skipped..])?;
     }
     Ok(match file.try_init()? {
         InitializeResult::Initialized(image) => Some(image),

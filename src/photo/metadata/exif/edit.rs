@@ -44,7 +44,9 @@ impl Exif {
         if changes.without_location {
             self.gps.clear();
             self.exif.remove(&tag::MAKER_NOTE);
-            self.primary.retain(|&tag, _| !tag::is_location(tag));
+            for entries in [&mut self.primary, &mut self.exif] {
+                entries.retain(|&tag, _| !tag::is_location(tag));
+            }
         }
     }
 }

@@ -74,12 +74,17 @@ impl Exif {
         let maker_note = camera.and_then(|camera| camera.field(tag::MAKER_NOTE.into()));
         let mut primary = read(Some(page));
         primary.retain(|&tag, _| !tag::describes_image_data(tag));
+        // Tags in the wrong directory are treated as in the right one.
+        let mut exif = read(camera);
+        exif.retain(|&tag, _| tag == tag::MAKER_NOTE || !tag::describes_image_data(tag));
+        let mut interop = read(interop);
+        interop.retain(|&tag, _| tag::is_interoperability(tag));
         Self {
             little_endian: page.file.little_endian,
             primary,
-            exif: read(camera),
+            exif,
             gps: read(location),
-            interop: read(interop),
+            interop,
             maker_note_at: maker_note.map(|field| field.position()),
         }
     }

@@ -66,9 +66,15 @@ pub(super) fn is_pointer(tag: u16) -> bool {
     matches!(tag, 330 | 400 | 33_424 | 34_954 | 65_024 | EXIF_POINTER | GPS_POINTER | INTEROP_POINTER)
 }
 
-/// Whether a tag of the first directory contains coordinates: GeoTIFF and GDAL.
+/// Whether a tag is one of the interoperability directory (EXIF 2.32, 4.6.7, and DCF).
+pub(super) fn is_interoperability(tag: u16) -> bool {
+    matches!(tag, 1 | 2 | 4096..=4098)
+}
+
+/// Whether a tag of another directory than that of GPS contains coordinates: GeoTIFF, GDAL, and the tags of GPS, except
+/// for 11, which is the name of a program in the first directory.
 pub(super) fn is_location(tag: u16) -> bool {
-    matches!(tag, 33_550 | 33_920 | 33_922 | 34_264 | 34_735..=34_737 | 42_112 | 42_113)
+    matches!(tag, 0..=10 | 12..=31 | 33_550 | 33_920 | 33_922 | 34_264 | 34_735..=34_737 | 42_112 | 42_113)
 }
 
 /// Whether a TIFF encoder writes the tag itself.

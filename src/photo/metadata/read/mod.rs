@@ -11,7 +11,7 @@ use super::resolution::Resolution;
 use crate::photo::{DecodeOptions, InputFormat, format_of};
 
 /// Maximum bytes of an XMP packet or of another compressed or divided part.
-const MAX_PART: usize = 8 << 20;
+const MAX_PART: usize = 1 << 20;
 
 /// The metadata of an upload.
 #[derive(Default)]

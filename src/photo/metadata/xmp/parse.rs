@@ -14,7 +14,10 @@ use super::well_formed::{Invalid, checked_name, checked_reference, decoded, text
 use super::{Description, Packet, Property, is_allowed};
 
 /// Maximum bytes of a packet.
-const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 1 << 20;
+
+/// Maximum number of elements and attributes, each of which takes much more memory than its text.
+const MAX_PARTS: usize = 20_000;
 
 /// Maximum numbers of descriptions, of prefixes in scope, and of bytes of all descriptions' prefixes, because each
 /// description repeats the prefixes, and each name is compared with them.
@@ -36,7 +39,8 @@ pub(super) fn packet(bytes: &[u8], without_location: bool) -> Result<Packet, Inv
     }
     let reader = NsReader::from_str(text);
     let packet = Packet::default();
-    let mut parser = Parser { reader, without_location, scopes: Vec::new(), bindings_bytes: 0, packet };
+    let mut parser =
+        Parser { reader, without_location, scopes: Vec::new(), bindings_bytes: 0, parts: 0, packet };
     parser.document()?;
     Ok(parser.packet)
 }
@@ -47,6 +51,8 @@ struct Parser<'a> {
     /// For each open element, the number of prefixes that it binds.
     scopes: Vec<usize>,
     bindings_bytes: usize,
+    /// The number of elements and attributes so far.
+    parts: usize,
     packet: Packet,
 }
 
@@ -67,6 +73,12 @@ impl Attribute {
 impl<'a> Parser<'a> {
     fn next(&mut self) -> Result<Event<'a>, Invalid> {
         let event = self.reader.read_event().map_err(|_| Invalid("not well-formed"))?;
+        if let Event::Start(start) | Event::Empty(start) = &event {
+            self.parts += 1 + start.attributes().with_checks(false).count();
+            if self.parts > MAX_PARTS {
+                return Err(Invalid("too many elements"));
+            }
+        }
         match &event {
             Event::Start(start) => {
                 let mut attributes = start.attributes();
@@ -338,5 +350,24 @@ impl Attribute {
         // A reader of XML replaces these by spaces in an attribute, but not in an element.
         let content = value.replace(['\t', '\n', '\r'], " ").replace('>', "&gt;");
         Property { namespace, prefix, name, attributes: String::new(), content }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_of_very_many_elements_is_refused() {
+        let packet_of = |count: usize| {
+            let elements = "<o:a/>".repeat(count);
+            format!(
+                "<rdf:RDF xmlns:rdf='{RDF}'><rdf:Description rdf:about='' xmlns:o='urn:o'>{elements}\
+                 </rdf:Description></rdf:RDF>"
+            )
+        };
+        assert!(packet(packet_of(1000).as_bytes(), false).is_ok());
+        assert!(packet(packet_of(MAX_PARTS).as_bytes(), false).is_err());
+        assert!(packet(&[b' '; MAX_BYTES + 1], false).is_err());
     }
 }

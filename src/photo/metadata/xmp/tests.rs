@@ -177,20 +177,19 @@ fn malformed_packets_are_rejected() {
 }
 
 #[test]
-fn a_hostile_packet_takes_little_time() {
-    let start = std::time::Instant::now();
+fn a_hostile_packet_is_refused() {
     let many =
         |part: &str, count: usize| (0..count).map(|i| part.replace('#', &i.to_string())).collect::<String>();
     let of = |attributes: &str, children: &str| Packet::of(packet(attributes, children).as_bytes(), true);
-    assert!(of(&many(" o:a#=''", 500_000), "").is_some());
-    assert!(of("", &format!("<o:a {}/>", many(" o:a#=''", 500_000))).is_some());
+    assert!(of(&many(" o:a#=''", 10_000), "").is_some());
+    assert_eq!(of(&many(" o:a#=''", 50_000), ""), None);
+    assert_eq!(of("", &format!("<o:a {}/>", many(" o:a#=''", 50_000))), None);
     assert_eq!(of("", &many("<o:a xmlns:p#='urn:x'>", 500)), None);
     assert_eq!(of("", &"<o:a>".repeat(1_000_000)), None);
     let long = format!("xmlns:long='{}'", "x".repeat(1_000_000));
     let descriptions =
         format!("<rdf:RDF xmlns:rdf='{RDF}' {long}>{}</rdf:RDF>", "<rdf:Description/>".repeat(900));
     assert_eq!(Packet::of(descriptions.as_bytes(), false), None);
-    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -153,7 +153,7 @@ pub fn remove_leftovers(folder: &Path) {
             && entry.file_type().is_ok_and(|kind| kind.is_file());
         // Another run holds the lock of a file that it still writes.
         if leftover && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
-            // What cannot be removed is in nobody's way.
+            // A leftover that cannot be removed does not stop the run.
             let _ = fs::remove_file(entry.path());
         }
     }

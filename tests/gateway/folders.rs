@@ -146,7 +146,7 @@ fn a_changed_original_replaces_its_result_and_a_changed_result_is_protected() {
     let (code, out, said) = run(&["--rotate", "90"]);
     assert!(code == Some(0) && out.contains("3 of 3"), "{out}{said}");
     assert_eq!(image::open(&result).unwrap().width(), 60);
-    // Somebody has retouched the result.
+    // Another program has changed the result.
     fs::write(&result, retouched).unwrap();
     let (code, _, said) = run(&["--rotate", "90"]);
     assert!(

@@ -128,7 +128,7 @@ impl Args {
 
     /// `fixed`: what changes results and is not an argument.
     pub(super) fn settings(&self, options: &RenditionOptions, fixed: Vec<String>) -> Settings {
-        let pages = self.pages.as_ref().map(|pages| format!("{pages:?}")).unwrap_or_default();
+        let pages = self.pages.as_ref().map(Pages::to_string).unwrap_or_default();
         let chosen = [
             options.metadata.name().to_owned(),
             options.depth.bits().to_string(),

@@ -74,7 +74,13 @@ impl Local {
     pub fn most(&self) -> Credits {
         let snapshot = self.gateway.snapshot();
         let route = snapshot.route(self.provider.as_deref()).unwrap_or_default();
-        let most = route.iter().filter(|provider| provider.readiness() == Readiness::Ready).map(|provider| {
+        // A provider that is not ready now may become ready during the run.
+        let may_be_called = |readiness| match readiness {
+            Readiness::Ready => true,
+            Readiness::NotReady { retry_after, .. } => retry_after.is_some(),
+        };
+        let called = route.iter().filter(|provider| may_be_called(provider.readiness()));
+        let most = called.map(|provider| {
             let about = provider.info();
             snapshot.max_cost(&about.name, about.send_max_pixels)
         });
@@ -88,7 +94,8 @@ impl Local {
         let OutputConfig { jpeg_quality, webp_quality, mark } = config.output;
         let mut settings = vec![
             format!("jpeg={jpeg_quality} webp={webp_quality} mark={mark}"),
-            format!("on_colour={:?} on_damage={:?}", config.on_color, config.on_damage),
+            // Their words in the configuration: names of types may change.
+            serde_json::json!([config.on_color, config.on_damage]).to_string(),
         ];
         let route = snapshot.route(self.provider.as_deref()).unwrap_or_default();
         settings.extend(route.iter().map(|provider| hex(&provider.info().identity().0)));

@@ -67,7 +67,7 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     finish(&progress, by_gateway, account.as_ref(), &args)
 }
 
-/// What is left of a run.
+/// The result of a run, and its gateway, which must be dropped after the runtime.
 struct Ended {
     progress: Progress,
     colorer: Colorer,

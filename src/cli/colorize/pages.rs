@@ -1,5 +1,6 @@
 //! `--pages`: which pages of a multi-page TIFF are coloured.
 
+use std::fmt;
 use std::num::ParseIntError;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -28,6 +29,13 @@ impl Pages {
     }
 }
 
+impl fmt::Display for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ranges = self.0.iter().map(|range| format!("{}-{}", range.start(), range.end()));
+        f.write_str(&ranges.collect::<Vec<_>>().join(","))
+    }
+}
+
 impl FromStr for Pages {
     type Err = InvalidPages;
 
@@ -52,6 +60,7 @@ mod tests {
         assert_eq!(pages("7, 2", 9), [7, 2]);
         assert_eq!(pages("2-4000000000", 3), [2, 3, 4], "page 4 does not exist, which is an error");
         assert_eq!(pages("8-9", 3), [8]);
+        assert_eq!("1, 3-5".parse::<Pages>().unwrap().to_string(), "1-1,3-5");
         for wrong in ["", "0", "3-1", "a", "1,", "-2", "1-2-3"] {
             assert_eq!(wrong.parse::<Pages>(), Err(InvalidPages), "{wrong}");
         }

@@ -200,13 +200,12 @@ impl Work {
             let mut file = File::open(&path)?;
             let data = file.metadata()?;
             let mut bytes = Vec::with_capacity(data.len().min(largest) as usize);
-            // The file may grow while it is read.
-            file.by_ref().take(largest).read_to_end(&mut bytes)?;
-            let upload = Upload::new(bytes.into());
-            let content = Content { stamp: Stamp::from(&data), sha256: upload.fingerprint.0 };
-            if data.len() > largest {
+            file.by_ref().take(largest + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > largest {
                 return Err(io::Error::other("the file has become larger than `limits.file_bytes`"));
             }
+            let upload = Upload::new(bytes.into());
+            let content = Content { stamp: Stamp::from(&data), sha256: upload.fingerprint.0 };
             let times = match preserve {
                 true => Some(FileTimes::new().set_modified(data.modified()?).set_accessed(data.accessed()?)),
                 false => None,

@@ -101,7 +101,7 @@ impl FromStr for Rotation {
             "90" => Ok(Self::Quarter),
             "180" => Ok(Self::Half),
             "270" => Ok(Self::ThreeQuarters),
-            _ => Err(UnknownOption("90, 180 or 270")),
+            _ => Err(UnknownOption("0, 90, 180 or 270")),
         }
     }
 }

@@ -77,10 +77,11 @@ fn parse<T: std::str::FromStr<Err = UnknownOption>>(
 }
 
 fn page(number: &str) -> Result<u32, Problem> {
-    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    number
-        .parse()
-        .ok()
-        .filter(|page| digits && *page > 0)
-        .ok_or_else(|| Problem::bad_request("`page` must be a whole number from 1 on.").about("page"))
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    // No file has as many pages as the largest number.
+    let page = if digits { number.parse().unwrap_or(u32::MAX) } else { 0 };
+    match page {
+        0 => Err(Problem::bad_request("`page` must be a whole number from 1 on.").about("page")),
+        page => Ok(page),
+    }
 }

@@ -65,6 +65,9 @@ fn each_option_is_read_from_the_query_a_form_and_json() {
     let (form, body) = picture.multipart(&[("rotate", "90")]);
     let query = server.post("/v1/colorize?rotate=0", &[("Content-Type", &form)], &body);
     assert_eq!(query.header("etag"), plain.header("etag"), "the query takes precedence");
+    let (form, body) = picture.multipart(&[("rotate", "90"), ("rotate", "180")]);
+    let problem = server.post("/v1/colorize", &[("Content-Type", &form)], &body).problem(400);
+    assert_eq!(problem["detail"], "The form has the field `rotate` more than once.");
 }
 
 #[test]
@@ -75,8 +78,8 @@ fn a_wrong_value_is_refused_wherever_it_is_sent() {
     for (name, values, words) in [
         ("metadata", ["all", "KEEP", "none"], "keep, keep-without-location or strip"),
         ("depth", ["12", "0", "32"], "8 or 16"),
-        ("rotate", ["45", "360", "450"], "90, 180 or 270"),
-        ("page", ["0", "4294967296", "two"], "a whole number"),
+        ("rotate", ["45", "360", "450"], "0, 90, 180 or 270"),
+        ("page", ["0", "-1", "two"], "a whole number"),
         ("format", ["gif", "bmp", "jxl"], "`png`, `jpeg`, `webp` or `tiff`"),
     ] {
         for value in values {
@@ -192,6 +195,8 @@ fn a_page_is_chosen_and_the_answer_says_how_many_there_are() {
         assert_eq!(problem["type"], "urn:pixcolor:problem:no-such-page");
         assert_eq!(problem["detail"], "The file has 3 pages; there is no page 4.");
     }
+    let problem = server.post("/v1/colorize?page=99999999999999999999", &[], &picture.bytes).problem(422);
+    assert_eq!(problem["type"], "urn:pixcolor:problem:no-such-page");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use walkdir::{DirEntry, WalkDir};
 
 use super::super::CliError;
-use super::journal;
+use super::entries;
 
 /// Wildcards do not match a dot at the start of a name.
 const LIKE_A_SHELL: MatchOptions =
@@ -190,7 +190,7 @@ impl Found {
             let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
             entry.depth() == 0
                 || !is_hidden(entry.file_name()) && !filter.excludes(path) && !filter.is_results(entry)
-                || entry.file_name() == journal::FILE
+                || entry.file_name() == entries::FILE
         };
         self.roots.insert(folder.to_owned());
         let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
@@ -199,7 +199,7 @@ impl Found {
                 return;
             }
             match entry {
-                Ok(entry) if entry.file_name() == journal::FILE && entry.depth() > 0 => {
+                Ok(entry) if entry.file_name() == entries::FILE && entry.depth() > 0 => {
                     // Reading a pipe of this name would wait for its writer.
                     let journal = entry.file_type().is_file();
                     let folder = entry.path().parent().filter(|_| journal);
@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn a_folder_with_a_journal_is_reported() {
         let folder = folder(&["out/a.jpg", "b.jpg"]);
-        fs::write(folder.path().join("out").join(journal::FILE), "").unwrap();
+        fs::write(folder.path().join("out").join(entries::FILE), "").unwrap();
         let found = found(&[folder.path().to_owned()], &[], &[]);
         assert_eq!(found.journals, [folder.path().join("out")]);
         assert_eq!(relative(&found), ["b.jpg", "out/a.jpg"]);

@@ -1,12 +1,13 @@
 //! `pixcolor colorize`: colours files and folders in this process with the server's pipeline, or through a running
 //! gateway.
 //!
-//! All inputs are found (`inputs`) and all results planned (`plan`) before the first picture is coloured (`prepare`). `batch` then
-//! colours the pictures, each with `work`. The `journal` lets the next run continue where this one ended.
+//! All inputs are found (`inputs`) and all results planned (`plan`) before the first picture is coloured (`prepare`).
+//! `batch` then colours the pictures, each with `work`. The `journal` lets the next run continue where this one ended.
 
 mod args;
 mod batch;
 mod dry_run;
+mod entries;
 mod estimate;
 mod inputs;
 mod journal;
@@ -19,6 +20,7 @@ mod record;
 mod report;
 mod retry;
 mod screen;
+mod settings;
 mod spending;
 mod work;
 
@@ -29,7 +31,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use args::Args;
-pub use journal::originals_of;
+pub use entries::originals_of;
 pub use work::ColoredPicture;
 
 use super::remote::Remote;

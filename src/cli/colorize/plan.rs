@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::super::{CliError, output};
+use super::entries::{Entries, Entry, settings_number};
 use super::inputs::{Found, Input};
-use super::journal::{Entries, Entry, settings_number};
 use super::probe::{Probe, probe_all};
 use super::record::Stamp;
-use crate::photo::{COLORED, Depth, InputFormat, OutputFormat};
+use super::settings::Settings;
+use crate::photo::{COLORED, Depth, OutputFormat};
 
 /// Extensions of pictures. A file with one of them is not skipped if it cannot be read: it is damaged, or a person has to
 /// convert it.
@@ -22,53 +23,6 @@ const PICTURES: [&str; 22] = [
     "jpg", "jpeg", "jpe", "png", "webp", "tif", "tiff", "bmp", "gif", "jxl", "heic", "heif", "avif", "jp2",
     "cr2", "cr3", "nef", "arw", "dng", "orf", "raf", "rw2",
 ];
-
-/// What decides about the results.
-#[derive(Debug)]
-pub struct Settings {
-    /// The results folder; `None`: beside the originals.
-    pub output: Option<PathBuf>,
-    /// Whether a result has the name of its original.
-    pub same_name: bool,
-    pub format: Option<OutputFormat>,
-    pub depth: Depth,
-    pub force: bool,
-    pub checksum: bool,
-    pub dry_run: bool,
-    /// A hash of everything that changes the content of results, in hexadecimal digits.
-    pub hash: String,
-}
-
-impl Settings {
-    /// The format of an input's result. A TIFF gives a TIFF here, while the HTTP API returns a PNG.
-    pub fn format_of(&self, input: InputFormat) -> OutputFormat {
-        self.format.unwrap_or(match input {
-            InputFormat::Tiff => OutputFormat::Tiff,
-            other => other.output(),
-        })
-    }
-
-    fn output_of(&self, input: &Input, format: OutputFormat) -> PathBuf {
-        let place = match &self.output {
-            Some(folder) => folder.join(&input.relative),
-            None => input.path.clone(),
-        };
-        let mut name = place.file_stem().unwrap_or_default().to_owned();
-        if self.same_name {
-            name.push(".");
-            // `.jpeg` and `.tiff` stay as they are.
-            let extension = place.extension().filter(|extension| is_of(extension, format));
-            name.push(extension.unwrap_or(OsStr::new(format.extension())));
-        } else {
-            name.push(format.colored_ending());
-        }
-        place.with_file_name(name)
-    }
-}
-
-fn is_of(extension: &OsStr, format: OutputFormat) -> bool {
-    extension.to_str().and_then(|extension| extension.parse().ok()) == Some(format)
-}
 
 /// An input and what happens to it.
 #[derive(Debug)]

@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::super::{CliError, complain, output};
 use super::args::Args;
 use super::batch::Progress;
+use super::entries::{self, Entries};
 use super::inputs::{Filter, Found, find};
-use super::journal::{self, Entries, Journal};
-use super::plan::{Action, Planned, Settings, plan};
+use super::journal::Journal;
+use super::plan::{Action, Planned, plan};
 use super::report::{Report, Row, Status};
 use super::screen::Screen;
+use super::settings::Settings;
 
 /// The plan of a run.
 pub struct Plan {
@@ -94,12 +96,12 @@ fn other_journals(found: &Found, folder: Option<&Path>) -> Vec<Entries> {
         false => root.canonicalize().ok(),
     });
     let above = roots.flat_map(|root| root.ancestors().map(Path::to_owned).collect::<Vec<_>>());
-    let mut folders: HashSet<PathBuf> = above.filter(|folder| folder.join(journal::FILE).is_file()).collect();
+    let mut folders: HashSet<PathBuf> = above.filter(|folder| folder.join(entries::FILE).is_file()).collect();
     folders.extend(found.journals.iter().filter_map(|folder| folder.canonicalize().ok()));
     if let Some(own) = folder.and_then(|folder| folder.canonicalize().ok()) {
         folders.remove(&own);
     }
-    let read = folders.iter().map(|folder| (folder.join(journal::FILE), Entries::of_folder(folder)));
+    let read = folders.iter().map(|folder| (folder.join(entries::FILE), Entries::of_folder(folder)));
     let user = folder.map(|_| (PathBuf::from("the user's journal"), Entries::of_user()));
     let entries = read.chain(user).filter_map(|(path, entries)| {
         let warn =

@@ -140,19 +140,32 @@ impl BudgetStatus {
         self.budget.limit.minus(self.spent).minus(self.reserved).max(Credits::ZERO)
     }
 
+    /// Whether the budget applies to a call of this provider.
+    fn applies_to(&self, provider: &str) -> bool {
+        match &self.budget.scope {
+            BudgetScope::Provider(name) => name == provider,
+            // For a budget per client, the status has the amounts of the client that makes the call.
+            BudgetScope::All | BudgetScope::Client => true,
+        }
+    }
+
     /// The error with which a budget would refuse a call of this maximum cost now; `None` if no budget would. If
     /// several budgets would refuse it, the error is that of the budget that renews last. The result may differ from
     /// that of a later reservation.
     pub fn refusal(standings: &[Self], provider: &str, wanted: Credits) -> Option<Exhausted> {
-        let concerned = standings.iter().filter(|Self { budget, .. }| match &budget.scope {
-            BudgetScope::Provider(name) => name == provider,
-            // For a budget per client, `standings` has the amounts of the client that makes the call.
-            BudgetScope::All | BudgetScope::Client => true,
-        });
+        let concerned = standings.iter().filter(|standing| standing.applies_to(provider));
         Exhausted::last(
             concerned
                 .filter_map(|standing| standing.budget.refuses(wanted, standing.left(), standing.renews)),
         )
+    }
+
+    /// Of the budgets that apply to calls of this provider, the one with the least credit left.
+    pub fn tightest<'s>(standings: &'s [Self], provider: &str) -> Option<&'s Self> {
+        standings
+            .iter()
+            .filter(|standing| standing.applies_to(provider))
+            .min_by_key(|standing| standing.left())
     }
 }
 
@@ -190,5 +203,10 @@ mod tests {
         assert_eq!(refusal(11), Some(("mine".to_owned(), 5)), "a budget for all time never renews");
         let free = BudgetStatus::refusal(&standings, "other", Credits::ZERO);
         assert_eq!(free, None, "a free call needs no budget");
+        let tightest = |provider| {
+            BudgetStatus::tightest(&standings, provider).map(|standing| standing.budget.name.as_str())
+        };
+        assert_eq!((tightest("paid"), tightest("other")), (Some("mine"), Some("other")));
+        assert_eq!(BudgetStatus::tightest(&[], "paid"), None);
     }
 }

@@ -17,7 +17,7 @@ use super::lookup::StoredKeys;
 use super::plan::CacheSearch;
 use super::request::{Client, Fingerprint, RenditionOptions};
 use super::{Gateway, Snapshot};
-use crate::credit::{CallHistory, Credits, Exhausted, Range, SizeClass, Worth};
+use crate::credit::{BudgetStatus, CallHistory, Credits, Exhausted, Range, SizeClass, Worth};
 use crate::photo::{self, InputFormat};
 use crate::provider::{ProviderInfo, Readiness};
 
@@ -57,6 +57,8 @@ pub struct ProviderEstimate {
     pub expected: ExpectedCost,
     /// The budget that would refuse the call.
     pub refusal: Option<Exhausted>,
+    /// The budget with the least credit left for the call; `None` if no budget limits it.
+    pub tightest: Option<BudgetStatus>,
 }
 
 /// Which part of a provider's result the cache has.
@@ -161,6 +163,7 @@ impl Gateway {
                 cached,
                 expected: expected(&snapshot, about, &experience, pixels),
                 refusal: obstacle.and_then(|obstacle| obstacle.budget),
+                tightest: budgets.tightest(about, pixels).await.cloned(),
             });
         }
         let by_name = |name: &str| providers.iter().find(|estimate| estimate.provider == name);

@@ -11,15 +11,15 @@ use tokio::time::timeout;
 use super::error::Attempt;
 use super::{Gateway, Snapshot};
 use crate::config::Config;
-use crate::credit::{BudgetStatus, LedgerError, ReserveError, UsageGrouping, UsageReport};
+use crate::credit::{BudgetStatus, Credits, LedgerError, ReserveError, UsageGrouping, UsageReport};
 use crate::observe::LedgerSnapshot;
-use crate::provider::{Provider, Readiness};
+use crate::provider::{Provider, ProviderInfo, Readiness};
 use crate::shared::CommandError;
 
 /// Time-out for reading the ledger. After it, the gateway answers without the ledger's numbers.
 pub(super) const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which providers could be called now for one client. It reads the ledger at most once, and only if the result depends
+/// Which providers could be called now for one client, and what the budgets have left for their calls. It reads the ledger at most once, and only if the result depends
 /// on it.
 pub(super) struct BudgetView<'g> {
     gateway: &'g Gateway,
@@ -41,8 +41,7 @@ impl<'g> BudgetView<'g> {
         if let Readiness::NotReady { why, retry_after } = provider.readiness() {
             return Some(Attempt::not_ready(&about.name, why, retry_after));
         }
-        let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
-        let most = self.snapshot.max_cost(&about.name, sent);
+        let most = self.max_cost(about, pixels);
         if most.is_zero() {
             return None;
         }
@@ -51,6 +50,20 @@ impl<'g> BudgetView<'g> {
             Ok(()) => ReserveError::Budget(BudgetStatus::refusal(self.standings().await, &about.name, most)?),
         };
         Some(Attempt::not_reserved(&about.name, refused))
+    }
+
+    /// The budget with the least credit left for a provider's calls; `None` if no budget limits them, if they are free,
+    /// or if the ledger cannot be read.
+    pub(super) async fn tightest(&self, about: &ProviderInfo, pixels: Option<u64>) -> Option<&BudgetStatus> {
+        if self.max_cost(about, pixels).is_zero() || self.gateway.ledger.health().is_err() {
+            return None;
+        }
+        BudgetStatus::tightest(self.standings().await, &about.name)
+    }
+
+    fn max_cost(&self, about: &ProviderInfo, pixels: Option<u64>) -> Credits {
+        let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
+        self.snapshot.max_cost(&about.name, sent)
     }
 
     async fn standings(&self) -> &[BudgetStatus] {

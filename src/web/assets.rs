@@ -1,20 +1,23 @@
 //! Templates and static files. They are embedded in the program, and files in a folder on disk override them.
 
-use std::collections::HashMap;
-use std::io::Cursor;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use include_dir::{Dir, include_dir};
-use minijinja::Environment;
 use minijinja::value::{Serde, Value};
-use rocket::http::{ContentType, Header, Status};
+use minijinja::{Environment, Error, ErrorKind};
+use rocket::http::{ContentType, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use rocket::{Route, State, get, routes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::coding::{EncodedBody, StoredText};
+use super::entity_tags::EntityTags;
+use super::modules::ModuleImports;
 use super::problem::Problem;
 use crate::hex::hex;
 
@@ -24,13 +27,22 @@ static STATIC: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");
 /// The templates and static files in use, read once at the start.
 pub struct Assets {
     templates: Environment<'static>,
-    files: HashMap<String, AssetFile>,
+    /// Static files by name.
+    files: BTreeMap<String, AssetFile>,
+    /// The version of all static files together.
+    version: String,
 }
 
 struct AssetFile {
-    bytes: Bytes,
-    /// The first 16 hexadecimal digits of the file's SHA-256. The URL and the entity tag of the file contain them.
+    content: Content,
+    /// The version of this file.
     version: String,
+}
+
+enum Content {
+    /// Sent in the coding that the client prefers.
+    Text(StoredText),
+    Binary(Bytes),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,47 +61,117 @@ impl Assets {
         files: Option<&Path>,
         extend: fn(&mut Environment<'_>),
     ) -> Result<Self, AssetError> {
-        let files: HashMap<String, AssetFile> = read(&STATIC, files)?
-            .into_iter()
-            .map(|(name, bytes)| {
-                let version = hex(&Sha256::digest(&bytes)[..8]);
-                (name, AssetFile { bytes, version })
-            })
-            .collect();
-        let addresses: HashMap<String, String> = files
-            .iter()
-            .map(|(name, file)| (name.clone(), format!("/static/{name}?v={}", file.version)))
-            .collect();
-
+        let files = read(&STATIC, files)?;
+        let version = version(files.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]));
         let mut environment = Environment::new();
-        environment.add_function("asset", move |name: &str| {
-            let missing =
-                || minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("no file {name}"));
-            // Our file names and hexadecimal digits need no escaping.
-            addresses.get(name).cloned().map(Value::from_safe_string).ok_or_else(missing)
-        });
+        add_addresses(&mut environment, &version, &files);
         extend(&mut environment);
         for (name, text) in read(&TEMPLATES, templates)? {
             let text = String::from_utf8_lossy(&text).into_owned();
             environment.add_template_owned(name, text).map_err(AssetError::Template)?;
         }
-        Ok(Self { templates: environment, files })
+        let files = files.into_iter().map(|(name, bytes)| (name.clone(), AssetFile::new(&name, bytes)));
+        Ok(Self { templates: environment, files: files.collect(), version })
+    }
+
+    /// The version of all static files together: it changes with each name and each byte.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The URLs of the page's style sheets, scripts and drawings.
+    pub fn shell(&self) -> Vec<String> {
+        let shell = self.files.keys().filter(|name| SHELL.contains(&extension(name)));
+        shell.map(|name| address(&self.version, name)).collect()
+    }
+
+    fn file(&self, name: &str, immutable: bool) -> Result<StaticFile<'_>, Problem> {
+        let missing = || Problem::new(Status::NotFound, "The file does not exist.");
+        let file = self.files.get(name).ok_or_else(missing)?;
+        Ok(StaticFile { file, kind: kind(name), immutable })
     }
 
     /// Renders a template.
-    pub fn render(&self, name: &str, context: impl Serialize) -> Result<RenderedPage, Problem> {
+    pub fn render(&self, name: &str, context: impl Serialize) -> Result<RenderedTemplate, Problem> {
         let rendered = self.templates.get_template(name).and_then(|template| template.render(Serde(context)));
-        rendered.map(RenderedPage).map_err(|error| {
+        let kind = kind(name);
+        rendered.map(|text| RenderedTemplate { text, kind, coded: true }).map_err(|error| {
             tracing::error!("template {name} failed: {error:#}");
             Problem::new(Status::InternalServerError, "The page cannot be rendered; the log says more.")
         })
     }
 }
 
+/// Extensions of the files that the page cannot work without.
+const SHELL: [&str; 3] = ["css", "js", "svg"];
+
+impl AssetFile {
+    fn new(name: &str, bytes: Bytes) -> Self {
+        let version = version([&bytes[..]]);
+        let content = match is_text(&kind(name)) {
+            true => Content::Text(StoredText::new(bytes)),
+            false => Content::Binary(bytes),
+        };
+        Self { content, version }
+    }
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 over these parts and their lengths.
+fn version<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize()[..8])
+}
+
+/// Adds the template functions `asset(name)`, the URL of a static file, and `imports(name)`, the URLs of all modules
+/// that a script imports.
+fn add_addresses(environment: &mut Environment<'_>, version: &str, files: &BTreeMap<String, Bytes>) {
+    // Our file names and hexadecimal digits need no escaping.
+    let address = |name: &String| (name.clone(), Value::from_safe_string(address(version, name)));
+    let addresses: Arc<HashMap<String, Value>> = Arc::new(files.keys().map(address).collect());
+    environment.add_function("asset", {
+        let addresses = addresses.clone();
+        move |name: &str| {
+            let missing = || Error::new(ErrorKind::InvalidOperation, format!("no file {name}"));
+            addresses.get(name).cloned().ok_or_else(missing)
+        }
+    });
+    let imports = ModuleImports::read(files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])));
+    environment.add_function("imports", move |script: &str| -> Vec<Value> {
+        imports.all(script).into_iter().filter_map(|name| addresses.get(name).cloned()).collect()
+    });
+}
+
+/// The URL of a static file. Relative imports between scripts keep the version.
+fn address(version: &str, name: &str) -> String {
+    format!("/static/{version}/{name}")
+}
+
+fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+/// The media type of a file, from its extension.
+fn kind(name: &str) -> ContentType {
+    match extension(name) {
+        // Rocket does not know it.
+        "webmanifest" => ContentType::new("application", "manifest+json"),
+        extension => ContentType::from_extension(extension).unwrap_or(ContentType::Binary),
+    }
+}
+
+fn is_text(kind: &ContentType) -> bool {
+    let sub = kind.sub().as_str();
+    kind.top() == "text" || kind.is_json() || kind.is_svg() || sub.ends_with("+json")
+}
+
 /// The files of a folder by name: the embedded ones, replaced and extended by those on disk.
-fn read(inside: &Dir<'_>, disk: Option<&Path>) -> Result<HashMap<String, Bytes>, AssetError> {
+fn read(inside: &Dir<'_>, disk: Option<&Path>) -> Result<BTreeMap<String, Bytes>, AssetError> {
     let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-    let mut files: HashMap<String, Bytes> = inside
+    let mut files: BTreeMap<String, Bytes> = inside
         .files()
         .filter_map(|file| Some((name(file.path())?, Bytes::copy_from_slice(file.contents()))))
         .collect();
@@ -107,59 +189,85 @@ fn read(inside: &Dir<'_>, disk: Option<&Path>) -> Result<HashMap<String, Bytes>,
     Ok(files)
 }
 
-/// A rendered page.
-pub struct RenderedPage(String);
+/// A rendered template.
+pub struct RenderedTemplate {
+    text: String,
+    kind: ContentType,
+    coded: bool,
+}
 
-impl<'r> Responder<'r, 'static> for RenderedPage {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        Response::build()
-            .header(ContentType::HTML)
-            .raw_header("Cache-Control", "no-cache")
-            .sized_body(self.0.len(), Cursor::new(self.0))
-            .ok()
+impl RenderedTemplate {
+    /// Sends the text without a coding. For a page with whole pictures: encoding them would take long and save little.
+    #[must_use]
+    pub fn uncoded(self) -> Self {
+        Self { coded: false, ..self }
+    }
+}
+
+impl<'r> Responder<'r, 'static> for RenderedTemplate {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let mut response = Response::build();
+        response.header(self.kind).raw_header("Cache-Control", "no-cache");
+        let body = match self.coded {
+            true => EncodedBody::new(self.text, request),
+            false => EncodedBody::uncoded(self.text),
+        };
+        body.write(&mut response);
+        response.ok()
     }
 }
 
 /// A static file.
-struct StaticFile {
-    bytes: Bytes,
+struct StaticFile<'f> {
+    file: &'f AssetFile,
     kind: ContentType,
-    etag: String,
-    /// Whether the URL contains the file's version. The response to such a URL never changes.
+    /// Whether the URL contains the current version. The response to such a URL never changes.
     immutable: bool,
 }
 
-impl<'r> Responder<'r, 'static> for StaticFile {
+impl<'r> Responder<'r, 'static> for StaticFile<'_> {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let AssetFile { content, version } = self.file;
         let mut response = Response::build();
         let caching = if self.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-        response.raw_header("Cache-Control", caching).header(Header::new("ETag", self.etag.clone()));
-        if request.headers().get_one("If-None-Match") == Some(self.etag.as_str()) {
+        response.raw_header("Cache-Control", caching);
+        let body = match content {
+            Content::Text(text) => text.encoded(request),
+            Content::Binary(bytes) => EncodedBody::uncoded(bytes.clone()),
+        };
+        let tag = body.entity_tag(version);
+        response.raw_header("ETag", tag.clone());
+        if EntityTags::of(request).include(&tag) {
+            body.set_vary(&mut response);
             return response.status(Status::NotModified).ok();
         }
-        response.header(self.kind).sized_body(self.bytes.len(), Cursor::new(self.bytes)).ok()
+        response.header(self.kind);
+        body.write(&mut response);
+        response.ok()
     }
 }
 
 pub fn routes() -> Vec<Route> {
-    routes![file, favicon]
+    routes![current_file, versioned_file, favicon]
 }
 
-#[get("/static/<name>?<v>")]
-fn file(assets: &State<Assets>, name: &str, v: Option<&str>) -> Result<StaticFile, Problem> {
-    let file =
-        assets.files.get(name).ok_or_else(|| Problem::new(Status::NotFound, "The file does not exist."))?;
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    Ok(StaticFile {
-        bytes: file.bytes.clone(),
-        kind: ContentType::from_extension(extension).unwrap_or(ContentType::Binary),
-        etag: format!("\"{}\"", file.version),
-        immutable: v == Some(file.version.as_str()),
-    })
+#[get("/static/<name>")]
+fn current_file<'a>(assets: &'a State<Assets>, name: &str) -> Result<StaticFile<'a>, Problem> {
+    assets.file(name, false)
+}
+
+/// Returns the current file, whatever the version: a page that another version has sent still works.
+#[get("/static/<version>/<name>")]
+fn versioned_file<'a>(
+    assets: &'a State<Assets>,
+    version: &str,
+    name: &str,
+) -> Result<StaticFile<'a>, Problem> {
+    assets.file(name, version == assets.version)
 }
 
 /// Browsers request this path on every site.
 #[get("/favicon.ico")]
-fn favicon(assets: &State<Assets>) -> Result<StaticFile, Problem> {
-    file(assets, "favicon.svg", None)
+fn favicon(assets: &State<Assets>) -> Result<StaticFile<'_>, Problem> {
+    assets.file("favicon.svg", false)
 }

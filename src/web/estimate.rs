@@ -10,7 +10,7 @@ use super::options::OptionQuery;
 use super::problem::{BudgetFacts, Problem};
 use super::request;
 use super::upload::{DeclaredImage, EstimateSubject, UploadFields, UploadedImage};
-use crate::credit::{Credits, SizeClass, Worth};
+use crate::credit::{BudgetStatus, Credits, SizeClass, Worth};
 use crate::gateway::{
     CachedPart, Estimate, EstimateRequest, ExpectedCost, ProviderEstimate, RenditionOptions,
 };
@@ -62,6 +62,23 @@ struct OfferFacts {
     /// The budget that does not cover the most that the call may cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<BudgetFacts>,
+    /// The budget with the least credit left for this client; `null` if no budget limits calls of the provider.
+    left: Option<BudgetLeft>,
+}
+
+#[derive(Serialize)]
+struct BudgetLeft {
+    /// The budget's name.
+    budget: String,
+    /// Decimal as text.
+    credits: String,
+}
+
+impl From<BudgetStatus> for BudgetLeft {
+    fn from(status: BudgetStatus) -> Self {
+        let credits = status.left().to_string();
+        Self { budget: status.budget.name, credits }
+    }
 }
 
 /// Amounts: decimals as text, so that they are exact.
@@ -104,7 +121,9 @@ impl From<ProviderEstimate> for OfferFacts {
             true => ExpectedCost::NOTHING,
             false => offer.expected,
         };
-        let ProviderEstimate { provider, position, leaves_machine, readiness, cached, refusal, .. } = offer;
+        let ProviderEstimate {
+            provider, position, leaves_machine, readiness, cached, refusal, tightest, ..
+        } = offer;
         let reason = match readiness {
             Readiness::Ready => None,
             Readiness::NotReady { why, .. } => Some(why),
@@ -136,6 +155,7 @@ impl From<ProviderEstimate> for OfferFacts {
             calls: expected.calls,
             allowed: refusal.is_none(),
             budget: refusal.as_ref().map(BudgetFacts::from),
+            left: tightest.map(BudgetLeft::from),
         }
     }
 }

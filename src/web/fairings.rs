@@ -10,7 +10,12 @@ use super::identity::{REQUEST_ID, RequestIdentity};
 
 /// The page loads resources from this server only. The images at `blob:` and `data:` URLs are part of the page itself.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    img-src 'self' blob: data:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; \
+    base-uri 'none'; frame-ancestors 'none'";
+
+/// A worker obeys the policy of its own script. `sandbox` would prevent its start.
+const SCRIPT_POLICY: &str =
+    "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'";
 
 /// Other responses must not run scripts or load anything when a browser opens them.
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
@@ -51,8 +56,11 @@ impl Fairing for Headers {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let page = response.content_type().is_some_and(|kind| kind.is_html());
-        let policy = if page { PAGE_POLICY } else { OTHER_POLICY };
+        let policy = match response.content_type() {
+            Some(kind) if kind.is_html() => PAGE_POLICY,
+            Some(kind) if kind.is_javascript() => SCRIPT_POLICY,
+            _ => OTHER_POLICY,
+        };
         response.set_header(Header::new("Content-Security-Policy", policy));
         response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
         // With `no-referrer` a browser would send the page's own form with `Origin: null`.

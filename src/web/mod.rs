@@ -6,10 +6,12 @@ mod answer;
 mod assets;
 mod base64_body;
 mod body;
+mod coding;
 mod colorize;
 mod connection;
 mod data_url;
 mod early_check;
+mod entity_tags;
 mod estimate;
 mod facades;
 mod fairings;
@@ -22,6 +24,7 @@ mod identity;
 mod legacy;
 mod methods;
 mod metrics;
+mod modules;
 mod openapi;
 mod options;
 mod pace;
@@ -34,6 +37,7 @@ mod results;
 mod upload;
 mod upload_memory;
 mod usage;
+mod worker;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -53,6 +57,7 @@ fn own_routes(with_metrics: bool) -> Vec<Route> {
     [
         page::routes(),
         assets::routes(),
+        worker::routes(),
         colorize::routes(),
         estimate::routes(),
         legacy::routes(),

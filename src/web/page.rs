@@ -7,7 +7,7 @@ use rocket::{Route, State, get, post, routes};
 use serde_json::json;
 
 use super::answer::{Described, credits, data_url};
-use super::assets::{Assets, RenderedPage};
+use super::assets::{Assets, RenderedTemplate};
 use super::guards::Context;
 use super::problem::Problem;
 use super::providers::list_with_history;
@@ -21,7 +21,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 #[get("/")]
-async fn index(context: Context, assets: &State<Assets>) -> Result<RenderedPage, Problem> {
+async fn index(context: Context, assets: &State<Assets>) -> Result<RenderedTemplate, Problem> {
     let config = &context.snapshot.config;
     let limits = &config.limits;
     assets.render(
@@ -50,10 +50,10 @@ async fn result(
     context: Context,
     assets: &State<Assets>,
     picture: Result<UploadedImage, Problem>,
-) -> Result<Described<(Status, RenderedPage)>, Problem> {
+) -> Result<Described<(Status, RenderedTemplate)>, Problem> {
     match color(&context, picture).await {
         Ok((rendition, facts)) => {
-            let page = assets.render("result.html", facts)?;
+            let page = assets.render("result.html", facts)?.uncoded();
             Ok(Described::new(&rendition, (Status::Ok, page)))
         }
         Err(problem) => {

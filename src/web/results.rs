@@ -11,6 +11,7 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Route, get, routes};
 
 use super::answer::headers;
+use super::entity_tags::EntityTags;
 use super::fairings::is_head;
 use super::guards::Context;
 use super::options::OptionQuery;
@@ -92,15 +93,14 @@ fn visibility(snapshot: &Snapshot) -> &'static str {
 
 /// The entity tags in `If-None-Match`, and whether the request is a `HEAD`.
 struct ClientCopy<'r> {
-    tags: Vec<&'r str>,
+    tags: EntityTags<'r>,
     head: bool,
 }
 
 impl ClientCopy<'_> {
-    /// Whether the tags include this digest or `*` (RFC 9110, section 13.1.2).
+    /// Whether the client has the image with this SHA-256.
     fn is(&self, digest: [u8; 32]) -> bool {
-        let tag = format!("\"{}\"", hex(&digest));
-        self.tags.iter().any(|known| *known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+        self.tags.include(&format!("\"{}\"", hex(&digest)))
     }
 }
 
@@ -109,9 +109,7 @@ impl<'r> FromRequest<'r> for ClientCopy<'r> {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
-        // Our tags contain no comma.
-        let tags = request.headers().get("If-None-Match").flat_map(|line| line.split(',')).map(str::trim);
-        Outcome::Success(Self { tags: tags.collect(), head: is_head(request) })
+        Outcome::Success(Self { tags: EntityTags::of(request), head: is_head(request) })
     }
 }
 

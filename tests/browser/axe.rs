@@ -82,7 +82,13 @@ fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
     page.browser.click("#accept");
     page.until_failed();
     check("problem");
-    page.finish(&["status of 415"]);
+    page.browser.click("#close");
+    check("contact sheet");
+    page.offline(true);
+    page.choose_picture("last.png", &Picture::png(60, 40, 9));
+    page.until("document.querySelector('#wait-all').checkVisibility()");
+    check("no connection");
+    page.finish(&["status of 415", "ERR_INTERNET_DISCONNECTED"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tests of the page: a real Chromium, controlled over WebDriver, with the real binary.
+//! Tests of the page: a real Chromium and a real WebKit, controlled over WebDriver, with the real binary.
 //!
 //! Most tests end with `Page::finish`, which fails for unexpected console messages and for requests to other servers.
 //! `PIXCOLOR_TEST_OUTPUT` names a folder for screenshots.
@@ -18,12 +18,20 @@ mod fakes;
 mod harness;
 
 mod axe;
+mod batch;
 mod docs;
 mod driver;
+mod lighthouse;
 mod looks;
+mod memory;
 mod money;
+mod network;
+mod offline;
 mod page;
 mod pictures;
+mod processes;
 mod sites;
 mod trouble;
 mod using;
+mod webkit;
+mod zoom;

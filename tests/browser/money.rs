@@ -62,7 +62,7 @@ fn a_paid_request_shows_the_price_before_anything_is_sent() {
     // A photo that is cached costs nothing and is shown at once.
     photo(&page, "fourth.jpg", 1);
     page.until_done();
-    assert!(page.text("#facts").contains("coloured before"), "{}", page.text("#facts"));
+    assert!(page.text("#facts").contains("The same picture as second.jpg"), "{}", page.text("#facts"));
     assert_eq!(fake.calls(), 1);
     page.finish(&[]);
 }

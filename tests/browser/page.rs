@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::driver::Browser;
+use crate::driver::{Browser, Engine};
 use crate::harness::wait::within;
 use crate::harness::{Picture, Server, Setup};
 
@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Page {
     pub browser: Browser,
     pub server: Server,
+    /// The page's URL without the path.
+    origin: String,
     files: tempfile::TempDir,
 }
 
@@ -32,17 +34,51 @@ impl Page {
 
     /// Like [`Page::of`]; calls `prepare` before the browser opens the page.
     pub fn prepared(setup: Setup, prepare: impl FnOnce(&Self)) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let page = Self { server: setup.start(), browser: Browser::start(), files };
-        page.window(1280, 900);
+        let page = Self::start(setup, Browser::start());
         prepare(&page);
-        page.browser.open(&page.server.url("/"));
+        page.visit();
         page
     }
 
+    /// Like [`Page::of`], in WebKit.
+    pub fn webkit(setup: Setup) -> Self {
+        let page = Self::start(setup, Browser::webkit());
+        page.visit();
+        page
+    }
+
+    /// Like [`Page::of`], as `http://photos.example:PORT`. Browsers do not trust this origin as they trust HTTPS and
+    /// 127.0.0.1: it is no secure context, so it has no `crypto.subtle`, service worker or clipboard.
+    pub fn by_name(setup: Setup) -> Self {
+        let setup = setup.env("PIXCOLOR_HOSTS", r#"["127.0.0.1", "photos.example"]"#);
+        let mut page = Self::start(setup, Browser::start());
+        page.origin = format!("http://photos.example:{}", page.server.address.port());
+        page.visit();
+        page
+    }
+
+    fn start(setup: Setup, browser: Browser) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let server = setup.start();
+        let page = Self { browser, origin: server.url(""), server, files };
+        page.window(1280, 900);
+        page
+    }
+
+    /// Opens the page, or opens it again.
+    #[track_caller]
+    pub fn visit(&self) {
+        self.browser.open(&format!("{}/", self.origin));
+    }
+
     /// Sets the size of the window in CSS pixels. Below a width of 600 the browser emulates a phone with a pixel ratio
-    /// of 2.
+    /// of 2, in Chromium.
+    #[track_caller]
     pub fn window(&self, width: u32, height: u32) {
+        if self.browser.engine == Engine::WebKit {
+            self.browser.resize(width, height);
+            return;
+        }
         let phone = width < 600;
         let metrics = json!({
             "width": width, "height": height, "mobile": phone, "deviceScaleFactor": if phone { 2 } else { 1 },
@@ -69,10 +105,39 @@ impl Page {
         self.browser.type_into("#file", path.to_str().unwrap());
     }
 
+    /// Chooses several files at once. The field must have the attribute `multiple`.
+    #[track_caller]
+    pub fn choose_many(&self, paths: &[PathBuf]) {
+        let paths: Vec<_> = paths.iter().map(|path| path.to_str().unwrap()).collect();
+        self.browser.type_into("#file", &paths.join("\n"));
+    }
+
     /// Chooses a picture of this name.
     #[track_caller]
     pub fn choose_picture(&self, name: &str, picture: &Picture) {
         self.choose(&self.file(name, &picture.bytes));
+    }
+
+    /// Disconnects the browser from the network, or connects it again. Only for Chromium.
+    #[track_caller]
+    pub fn offline(&self, offline: bool) {
+        let network =
+            json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        self.browser.cdp("Network.enable", json!({}));
+        self.browser.cdp("Network.emulateNetworkConditions", network);
+        self.until(&format!("navigator.onLine === {}", !offline));
+    }
+
+    /// Stops the gateway, if it still runs, and starts it again at the same address with the same folder.
+    #[track_caller]
+    pub fn restart_server(&mut self) {
+        self.server.restart();
+    }
+
+    /// The size of JavaScript's heap after garbage collection, see [`Browser::heap`]. Only for Chromium.
+    #[track_caller]
+    pub fn heap_bytes(&self) -> u64 {
+        self.browser.heap()
     }
 
     /// Waits until a JavaScript expression is true.
@@ -186,15 +251,9 @@ impl Page {
     /// The paths requested since the last call. Panics if a request went to another server.
     #[track_caller]
     pub fn requests(&self) -> Vec<String> {
-        let origin = self.server.url("");
         let mut paths = Vec::new();
-        for entry in self.browser.log("performance") {
-            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
-            if event["message"]["method"] != "Network.requestWillBeSent" {
-                continue;
-            }
-            let url = event["message"]["params"]["request"]["url"].as_str().unwrap();
-            match url.strip_prefix(&origin) {
+        for url in self.browser.requests() {
+            match url.strip_prefix(&self.origin) {
                 Some(path) => paths.push(path.to_owned()),
                 None => assert!(url.starts_with("data:") || url.starts_with("blob:"), "requested {url}"),
             }
@@ -206,8 +265,7 @@ impl Page {
     /// and every request must have gone to the gateway.
     #[track_caller]
     pub fn finish(self, expected: &[&str]) {
-        for entry in self.browser.log("browser") {
-            let message = entry["message"].as_str().unwrap();
+        for message in self.browser.console() {
             assert!(expected.iter().any(|part| message.contains(part)), "on the console: {message}");
         }
         self.requests();

@@ -1,9 +1,6 @@
 //! The page explains problems and says what to do.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use crate::harness::{Answer, Picture, Setup, agent};
+use crate::harness::{Picture, Setup};
 use crate::page::Page;
 
 #[test]
@@ -51,80 +48,64 @@ fn too_large_and_empty_files_are_refused_before_they_are_sent() {
 }
 
 #[test]
-fn an_unreachable_gateway_is_reported() {
+fn while_the_gateway_is_unreachable_the_page_waits_and_then_goes_on() {
     let mut page = Page::open();
     page.server.terminate();
     page.choose_picture("photo.png", &Picture::png(64, 64, 1));
-    let said = page.until_failed();
-    assert!(said.contains("cannot be reached") && said.contains("try again"), "{said}");
-    assert!(page.is_seen("#retry"));
+    page.until("document.querySelector('#wait-all').checkVisibility()");
+    let said = page.text("#wait-all");
+    assert!(said.contains("cannot be reached") && said.contains("It goes on in"), "{said}");
+    assert!(page.text("#status").contains("cannot be reached"), "{}", page.text("#status"));
     page.shot("gone");
+    page.restart_server();
+    page.browser.click("#go-on");
+    page.until_done();
     page.finish(&["ERR_CONNECTION_REFUSED"]);
 }
 
 #[test]
-fn a_busy_gateway_shows_a_countdown_until_the_retry() {
-    // The decoder has capacity for one large photograph, and no request may wait for the decoder.
+fn the_page_waits_for_a_busy_gateway_and_then_goes_on() {
+    const MIB: usize = 1 << 20;
     let setup = Setup::new()
-        .env("PIXCOLOR_QUOTA__ENABLED", "false")
-        .env("PIXCOLOR_LIMITS__PIXELS", "6_000_000")
-        .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "6_000_000")
-        .env("PIXCOLOR_LIMITS__WAITING", "0");
+        .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "\"1 MiB\"")
+        .env("PIXCOLOR_LIMITS__UPLOAD_MEMORY", "\"1 MiB\"")
+        .env("PIXCOLOR_QUOTA__CLIENT_UPLOAD_MEMORY", "\"1 MiB\"")
+        .env("PIXCOLOR_LIMITS__UPLOAD_SPEED", "0");
     let page = Page::of(setup);
-    let busy = Arc::new(AtomicBool::new(true));
-    let crowd: Vec<_> = (0..3)
-        .map(|crowd: u8| {
-            let (busy, url) = (busy.clone(), page.server.url("/v1/colorize"));
-            std::thread::spawn(move || {
-                let mut large = Picture::jpeg(3000, 2000, 6);
-                while busy.load(Ordering::Relaxed) {
-                    // Changes the file each time, because cached files are not decoded.
-                    large.bytes.push(crowd);
-                    Answer::new(agent().post(&url).send(&large.bytes[..]).expect("an answer"));
-                }
-            })
-        })
-        .collect();
-    for photo in 0..50 {
-        page.choose(&page.file("photo.png", &Picture::png(64, 64, photo).bytes));
-        page.until("['done', 'failed'].includes(lab.dataset.phase)");
-        if page.phase() == "failed" {
-            break;
-        }
-    }
-    let said = page.until_failed();
-    busy.store(false, Ordering::Relaxed);
-    // The countdown of two seconds may be over by now, so only the text is checked. The next test checks the button
-    // during a countdown.
-    assert!(said.contains("You can try again in"), "{said}");
+    // Another upload, which does not end, holds all the memory for uploads.
+    let head = format!(
+        "POST /v1/colorize HTTP/1.1\r\nHost: {}\r\nContent-Length: {MIB}\r\n\r\n",
+        page.server.address
+    );
+    let upload = page.server.raw(&[head.as_bytes(), &vec![7; MIB - 1]].concat());
+    page.server.until_in_flight(1);
+    page.choose_many(&crate::batch::photos(&page, 3));
+    page.until("document.querySelector('#wait-all').checkVisibility()");
+    assert!(page.text("#wait-all").contains("It goes on in"), "{}", page.text("#wait-all"));
     page.shot("busy");
-    for thread in crowd {
-        thread.join().unwrap();
-    }
-    page.until("!retry.disabled");
-    assert_eq!(page.text("#wait"), "");
-    page.browser.click("#retry");
-    page.until_done();
+    drop(upload);
+    page.until_tiles(3, 0);
     page.finish(&["status of 503"]);
 }
 
 #[test]
-fn an_exceeded_rate_limit_is_named_with_a_countdown_until_the_retry() {
-    let limit = r#"{ rate = 4, per = "minute", burst = 1 }"#;
+fn an_exceeded_rate_limit_is_named_with_a_countdown_and_the_page_goes_on() {
+    let limit = r#"{ rate = 10, per = "minute", burst = 1 }"#;
     let page = Page::of(Setup::new().env("PIXCOLOR_QUOTA__LIMITS__PICTURES", limit));
-    page.choose(&page.file("one.png", &Picture::png(64, 64, 1).bytes));
-    page.until_done();
-    page.choose(&page.file("two.png", &Picture::png(64, 64, 2).bytes));
-    let said = page.until_failed();
-    assert!(said.contains("the limit `pictures` (4 pictures per minute"), "{said}");
-    assert!(said.contains("You can try again in") && page.browser.value("retry.disabled") == true, "{said}");
-    let left = || page.number("Number(wait.textContent.match(/\\d+/)?.[0] ?? 0)");
+    page.choose_many(&crate::batch::photos(&page, 2));
+    page.until("document.querySelector('#wait-all').checkVisibility()");
+    let said = page.text("#wait-all");
+    assert!(said.contains("the limit `pictures` (10 pictures per minute"), "{said}");
+    let left = || {
+        page.number("Number(document.querySelector('#wait-all').textContent.match(/in (\\d+) s/)?.[1] ?? 0)")
+    };
     let first = left();
-    assert!((1.0..=15.0).contains(&first), "{first}");
-    page.until(&format!("Number(wait.textContent.match(/\\d+/)?.[0] ?? 0) < {first}"));
-    page.until("!retry.disabled");
-    page.browser.click("#retry");
-    page.until_done();
+    assert!((1.0..=6.0).contains(&first), "{first}");
+    page.until(&format!(
+        "!(Number(document.querySelector('#wait-all').textContent.match(/in (\\d+) s/)?.[1] ?? 0) >= {first})"
+    ));
+    page.until_tiles(2, 0);
+    assert!(!page.is_seen("#wait-all"));
     page.finish(&["status of 429"]);
 }
 

@@ -143,6 +143,30 @@ fn a_spent_budget_is_reported_and_the_next_provider_would_answer() {
 }
 
 #[test]
+fn an_estimate_says_what_the_tightest_budget_has_left_for_this_client() {
+    let fake = Algorithmia::start();
+    let main = "route = [\"algorithmia\", \"local\"]\ntrusted_proxies = [\"127.0.0.1\"]\n\
+                [budgets.everyone]\nscope = \"all\"\ncredits = 9\n\
+                [budgets.each]\nscope = \"client\"\ncredits = 7.5\n\
+                [budgets.other]\nscope = \"provider:local\"\ncredits = 0\n";
+    let server = setup(&fake).file("config/pixcolor.toml", main).start();
+    let left = |client: &str, provider: &str| {
+        let headers = [JSON, ("X-Forwarded-For", client)];
+        let estimate = server.post("/v1/estimate", &headers, b"{\"width\": 96, \"height\": 64}").json();
+        of(&estimate, provider)["left"].clone()
+    };
+    assert_eq!(left("203.0.113.1", "algorithmia"), json!({ "budget": "each", "credits": "7.5" }));
+    server.post("/v1/colorize", &[("X-Forwarded-For", "203.0.113.1")], &Picture::png(96, 64, 1).bytes);
+    assert_eq!(left("203.0.113.1", "algorithmia"), json!({ "budget": "each", "credits": "5.5" }));
+    assert_eq!(left("203.0.113.2", "algorithmia"), json!({ "budget": "everyone", "credits": "7" }));
+    assert_eq!(left("203.0.113.1", "local"), Value::Null, "no budget limits a provider that is free");
+
+    let unlimited = setup(&fake).start();
+    let estimate = ask(&unlimited, "", &json!({ "width": 96, "height": 64 }));
+    assert_eq!(of(&estimate, "algorithmia")["left"], Value::Null);
+}
+
+#[test]
 fn an_unavailable_provider_is_listed_with_the_reason() {
     let server = Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\"]").start();
     let estimate = ask(&server, "", &json!({ "width": 96, "height": 64 }));

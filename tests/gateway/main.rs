@@ -60,6 +60,7 @@ mod shares;
 mod sheet;
 mod shutdown;
 mod sites;
+mod static_files;
 mod store;
 mod upgrade;
 mod writes;

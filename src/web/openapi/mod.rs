@@ -4,8 +4,6 @@
 
 mod words;
 
-use std::io::Cursor;
-
 use minijinja::{Environment, Value};
 use rocket::http::{ContentType, Header};
 use rocket::request::Request;
@@ -13,7 +11,8 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Route, State, get, routes};
 use serde_json::json;
 
-use super::assets::{Assets, RenderedPage};
+use super::assets::{Assets, RenderedTemplate};
+use super::coding::EncodedBody;
 use super::problem::Problem;
 
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
@@ -27,12 +26,11 @@ pub fn routes() -> Vec<Route> {
 struct Document;
 
 impl<'r> Responder<'r, 'static> for Document {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        Response::build()
-            .header(ContentType::JSON)
-            .header(Header::new("Cache-Control", "no-cache"))
-            .sized_body(DOCUMENT.len(), Cursor::new(DOCUMENT))
-            .ok()
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let mut response = Response::build();
+        response.header(ContentType::JSON).header(Header::new("Cache-Control", "no-cache"));
+        EncodedBody::new(DOCUMENT, request).write(&mut response);
+        response.ok()
     }
 }
 
@@ -42,7 +40,7 @@ fn document() -> Document {
 }
 
 #[get("/docs")]
-fn page(assets: &State<Assets>) -> Result<RenderedPage, Problem> {
+fn page(assets: &State<Assets>) -> Result<RenderedTemplate, Problem> {
     // Parsing cannot fail, because a test parses the document.
     let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
     assets.render("docs.html", json!({ "version": env!("CARGO_PKG_VERSION"), "doc": document }))

@@ -260,6 +260,19 @@ impl Server {
         Setup { folder, command }.start()
     }
 
+    /// Stops the server, unless it has ended, and starts it again in its folder and at its address.
+    #[track_caller]
+    #[allow(dead_code, reason = "not every test binary restarts a server in place")]
+    pub fn restart(&mut self) {
+        if self.child.try_wait().expect("a child").is_none() {
+            self.terminate();
+        }
+        let folder = std::mem::replace(&mut self.folder, TempDir::new().expect("a temporary folder"));
+        let mut command = std::mem::replace(&mut self.command, Command::new("true"));
+        command.env("ROCKET_PORT", self.address.port().to_string());
+        *self = Setup { folder, command }.start();
+    }
+
     /// Stops the server with SIGTERM, as an operator does, and returns its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");

@@ -2,7 +2,7 @@
 // happens to the photographs), `queue`, `upload`, `hash`, `files`, `pictures`, `tiles` and `stage` (the small and the
 // large view), `batch` (what concerns all of them), `keep`, `zip`, and `words`.
 
-import { archive, outdated, renderBatch, renderNews, renderOffer, retriable } from "./batch.js";
+import { outdated, renderBatch, renderNews, renderOffer, retriable } from "./batch.js";
 import { dropped, ofFolder, single } from "./files.js";
 import { hash } from "./hash.js";
 import { install } from "./install.js";
@@ -92,6 +92,7 @@ function render() {
 
 /** Adds files. The only one is shown at once. */
 function take({ found, left }) {
+  loadArchiving();
   const before = session.photos.length;
   state.left = left;
   const added = session.add(found);
@@ -154,9 +155,15 @@ async function refreshSpent() {
   }
 }
 
+/** The module for archives; it is loaded before it is needed, because the gateway may be gone by then. */
+let archiving = null;
+const loadArchiving = () => { archiving ??= import("./archive.js").catch(() => { archiving = null; }); };
+
 async function downloadAll() {
   if (state.packing !== null) return;
   try {
+    loadArchiving();
+    const { archive } = await archiving;
     const step = (part) => { state.packing = part; changed(); };
     step(0);
     const address = URL.createObjectURL(await archive(session, step));

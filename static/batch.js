@@ -2,8 +2,7 @@
 
 import { isShort } from "./photograph.js";
 import { at, element, fill, put } from "./page.js";
-import { batchNews, downloadName, news, progress, terms, words } from "./words.js";
-import { uniqueNames, zip } from "./zip.js";
+import { batchNews, news, progress, terms, words } from "./words.js";
 
 function offerItem({ name, said, chosen }) {
   const item = element("li", "", element("strong", name), `: ${said}`);
@@ -68,17 +67,3 @@ export function renderNews(session, stage) {
 
 // Screen readers read the problem itself, because its element has the role `alert`.
 const single = (photo, stage) => (photo.phase === "failed" && photo.problem.again !== null && stage.seconds() === 0 ? words.againNow : news(photo));
-
-/** Makes a ZIP archive of all results. The results are parts of it as they are, so it needs no memory of its own. */
-export async function archive(session, step) {
-  const done = session.done();
-  const names = uniqueNames(done.map(({ path, result }) => downloadName(path, result.blob.type)));
-  const entries = done.map(({ file, result }, index) => ({ name: names[index], blob: result.blob, modified: new Date(file.lastModified) }));
-  const parts = [];
-  let made = 0;
-  for await (const part of zip(entries)) {
-    parts.push(part);
-    if (part instanceof Blob) step((made += 1) / done.length);
-  }
-  return new Blob(parts, { type: "application/zip" });
-}

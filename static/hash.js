@@ -1,7 +1,8 @@
 // Hashes files in a worker, so that the page stays responsive. If the browser cannot start the worker, the page's own
 // thread hashes them, in slices.
 
-import { sha256 } from "./sha256.js";
+/** Hashes on this thread. Loaded only if it is needed. */
+const sha256 = async (file, signal) => (await import("./sha256.js")).sha256(file, signal);
 
 /** The worker: undefined until the first request, null if it cannot be started. */
 let worker;

@@ -1,6 +1,4 @@
-// The page: connects what a person does with the session, and shows the session's state. Modules by job: `session` (what
-// happens to the photographs), `queue`, `upload`, `hash`, `files`, `pictures`, `tiles` and `stage` (the small and the
-// large view), `batch` (what concerns all of them), `keep`, `zip`, and `words`.
+// The page: connects what a person does with the session, and shows the session's state after each change.
 
 import { outdated, renderBatch, renderNews, renderOffer, retriable } from "./batch.js";
 import { dropped, ofFolder, single } from "./files.js";

@@ -41,7 +41,7 @@ export function renderBatch(session, { packing, left }) {
   put(at("download-all"), "hidden", !many || done.length === 0);
   put(at("download-all"), "textContent", words.downloadAll(done.length));
   put(at("pause"), "hidden", !many || unfinished.length === 0);
-  put(at("pause"), "textContent", paused ? "Go on" : "Pause");
+  put(at("pause"), "textContent", words.pause(paused));
   put(at("cancel-all"), "hidden", !many || unfinished.length === 0);
   put(at("retry-all"), "hidden", !many || retriable(session).length === 0);
   put(at("again-all"), "hidden", !many || outdated(session).length === 0);

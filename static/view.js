@@ -3,6 +3,7 @@
 
 import { clamp, FIT, frameOf, offset, pan, pinch, step, toggled, zoomAt } from "./geometry.js";
 import { put } from "./page.js";
+import { words } from "./words.js";
 
 const STEP = 1.5;
 /** Pixels that a pointer may move, and milliseconds and pixels between two taps that are a double tap. */
@@ -105,7 +106,7 @@ export function createView({ stage }, { changed = () => {} } = {}) {
     put(at("tools"), "hidden", !ready() && !state.full);
     put(at("views"), "hidden", !pair());
     put(stage.querySelector(`[name=view][value=${state.view}]`), "checked", true);
-    put(at("full"), "textContent", state.full ? "Leave full screen" : "Full screen");
+    put(at("full"), "textContent", words.full(state.full));
     // The keys work while the prints have the focus.
     if (ready()) {
       prints.tabIndex = 0;

@@ -45,6 +45,8 @@ export const words = {
   notEnough: (offer) => `The budget ${offer.left.budget} has ${units(offer.left.credits)} left: not all photographs may be coloured.`,
   waiting: (reason, seconds) => `${reason} It goes on in ${duration(seconds)}.`,
   paused: "Paused.",
+  pause: (paused) => (paused ? "Go on" : "Pause"),
+  full: (full) => (full ? "Leave full screen" : "Full screen"),
   again: (seconds) => (seconds > 0 ? `You can try again in ${duration(seconds)}.` : ""),
   againNow: "You can try again now.",
   packing: (part) => `Packing ${percent(part)}`,

@@ -19,8 +19,8 @@ use crate::shared::CommandError;
 /// Time-out for reading the ledger. After it, the gateway answers without the ledger's numbers.
 pub(super) const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which providers could be called now for one client, and what the budgets have left for their calls. It reads the ledger at most once, and only if the result depends
-/// on it.
+/// Which providers could be called now for one client, and what the budgets have left for their calls. It reads the
+/// ledger at most once, and only if the result depends on it.
 pub(super) struct BudgetView<'g> {
     gateway: &'g Gateway,
     snapshot: &'g Snapshot,

@@ -25,8 +25,8 @@ const state = {
   keyAsked: false,
   /** The fraction of the archive that is made; null if none is being made. */
   packing: null,
-  /** How many files of folders were left out. */
-  left: 0,
+  /** What a person should know about the last choice of files; empty if there is nothing. */
+  notice: "",
   /** A newer copy of the section with the costs so far; null if there is none. */
   spent: null,
 };
@@ -92,7 +92,7 @@ function render() {
 function take({ found, left }) {
   loadArchiving();
   const before = session.photos.length;
-  state.left = left;
+  state.notice = left ? words.left(left) : "";
   const added = session.add(found);
   if (added.length === 1) open(added[0]);
   else if (before === 1) open(null);
@@ -119,8 +119,10 @@ function remove(photo) {
 
 async function takeSample(address) {
   const answer = await fetch(address).catch(() => null);
-  const blob = answer?.ok ? await answer.blob() : new Blob();
-  take(single([new File([blob], "dust-bowl-home.jpg", { type: "image/jpeg" })]));
+  const blob = answer?.ok ? await answer.blob().catch(() => null) : null;
+  if (blob) return take(single([new File([blob], "dust-bowl-home.jpg", { type: "image/jpeg" })]));
+  state.notice = words.unreachable;
+  return changed();
 }
 
 function askForKey() {
@@ -193,7 +195,7 @@ for (const id of ["form", "access"]) at(id).addEventListener("submit", (event) =
 at("access").addEventListener("submit", () => session.again(...retriable(session)));
 onClick("sample", ({ currentTarget }) => takeSample(currentTarget.dataset.address));
 onClick("accept", () => session.accept());
-onClick("decline", () => session.offered().forEach(remove));
+onClick("decline", () => session.declined().forEach(remove));
 onClick("cancel", () => (session.photos.length > 1 ? session.cancel(stage.photo) : remove(stage.photo)));
 for (const id of ["retry", "again"]) onClick(id, () => session.again(stage.photo));
 onClick("turn-left", () => session.turn(stage.photo, -90));

@@ -22,13 +22,13 @@ export function renderOffer(session) {
   put(at("accept"), "textContent", words.accept(amount, first?.name));
 }
 
-/** `packing` is the fraction of the archive that is made, null if none is being made. `left`: files that were left out. */
-export function renderBatch(session, { packing, left }) {
+/** `packing` is the fraction of the archive that is made, null if none is being made. */
+export function renderBatch(session, { packing, notice }) {
   const { photos, paused } = session;
   const many = photos.length > 1;
   const wait = session.wait();
   const [unfinished, done, failed] = [session.unfinished(), session.done(), session.failed()];
-  put(at("batch"), "hidden", !many && !wait && !left);
+  put(at("batch"), "hidden", !many && !wait && !notice && !paused);
   const said = progress(session.progress());
   put(at("progress"), "textContent", many ? (packing === null ? said : `${said} · ${words.packing(packing)}`) : "");
   put(at("overall"), "hidden", !many);
@@ -36,11 +36,11 @@ export function renderBatch(session, { packing, left }) {
   put(at("wait-all"), "hidden", !wait && !(paused && unfinished.length));
   put(at("wait-all").firstElementChild, "textContent", paused ? words.paused : wait ? words.waiting(wait.reason, wait.seconds) : "");
   put(at("go-on"), "hidden", paused || !wait);
-  put(at("left"), "hidden", !left);
-  put(at("left"), "textContent", left ? words.left(left) : "");
+  put(at("notice"), "hidden", !notice);
+  put(at("notice"), "textContent", notice);
   put(at("download-all"), "hidden", !many || done.length === 0);
   put(at("download-all"), "textContent", words.downloadAll(done.length));
-  put(at("pause"), "hidden", !many || unfinished.length === 0);
+  put(at("pause"), "hidden", !(many || paused) || unfinished.length === 0);
   put(at("pause"), "textContent", words.pause(paused));
   put(at("cancel-all"), "hidden", !many || unfinished.length === 0);
   put(at("retry-all"), "hidden", !many || retriable(session).length === 0);

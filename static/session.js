@@ -40,6 +40,8 @@ export class Session {
   // What a person does
 
   add(found) {
+    // A pause that has nothing left to hold up is over.
+    if (this.unfinished().length === 0) this.resume();
     const added = found.map(photograph);
     this.photos.push(...added);
     this.#adapt();
@@ -79,11 +81,14 @@ export class Session {
   remove(photo) {
     this.#stop(photo);
     this.photos = this.photos.filter((other) => other !== photo);
-    for (const other of this.photos.filter(({ twin }) => twin === photo)) {
-      other.twin = null;
-      if (other.phase !== "done") this.#begin(other);
-    }
+    this.#leave(photo);
     this.changed();
+  }
+
+  /** The offered photographs, and those with the same content: all for which a person declines the price. */
+  declined() {
+    const offered = this.offered();
+    return this.photos.filter((photo) => offered.includes(photo) || offered.includes(photo.twin));
   }
 
   /** The photographs whose price has not been accepted. */
@@ -95,7 +100,9 @@ export class Session {
     if (!offered.length || this.asking) return null;
     // The estimate says which provider would be called. A person may choose another one afterwards.
     const { provider } = this.options();
-    const names = offered[0].estimate.providers.filter(({ ready, place }) => ready || place).map(({ name }) => name);
+    const inAll = ({ name }) => offered.every(({ estimate }) => estimate.providers.some((one) => one.name === name));
+    const listed = offered[0].estimate.providers.filter((one) => (one.ready || one.place) && inAll(one));
+    const names = listed.map(({ name }) => name);
     const of = (name) => total(offered.map(({ estimate }) => estimate.providers.find((offer) => offer.name === name)));
     const asked = new URLSearchParams(offered[0].asked).get("provider");
     const first = provider && provider !== asked ? provider : offered[0].estimate.first;
@@ -150,7 +157,17 @@ export class Session {
 
   // What happens
 
+  /** The photographs that have the result of this one, or wait for it, go their own way. */
+  #leave(photo) {
+    for (const other of this.photos.filter(({ twin }) => twin === photo)) {
+      other.twin = null;
+      if (other.phase !== "done" && other.phase !== "failed") this.#begin(other);
+      this.changed(other);
+    }
+  }
+
   #begin(photo) {
+    this.#leave(photo);
     Object.assign(photo, {
       phase: "asking", part: 0, estimate: null, result: null, problem: null, twin: null, coloredThumbnail: null, asked: this.query(photo),
     });
@@ -206,6 +223,7 @@ export class Session {
     photo.phase = "waiting";
     if (photo.twin) {
       if (photo.twin.phase === "done") this.#copy(photo);
+      if (photo.coloredThumbnail) this.finished(photo);
     } else if (offerOf(photo) && offerOf(photo).credits.most !== "0") {
       photo.phase = "offered";
     } else {
@@ -260,11 +278,15 @@ export class Session {
     // A decoded PNG is large, and can be made again.
     if (photo.converted) photo.sent = null;
     this.#thumbnails = this.#thumbnails.then(async () => {
-      const seen = photo.result && (await look(photo.result.blob));
-      if (!seen || !photo.result) return;
-      photo.coloredThumbnail = seen.thumbnail;
-      this.changed(photo);
-      this.finished(photo);
+      const { result } = photo;
+      const seen = result && (await look(result.blob));
+      // It was removed or turned meanwhile.
+      if (!result || photo.result !== result) return;
+      for (const one of [photo, ...this.photos.filter(({ twin }) => twin === photo)]) {
+        one.coloredThumbnail = seen?.thumbnail ?? null;
+        this.changed(one);
+        this.finished(one);
+      }
     });
     for (const other of this.photos.filter(({ twin }) => twin === photo)) this.#copy(other);
     return this.changed(photo);
@@ -272,7 +294,8 @@ export class Session {
 
   /** Gives a photograph the result of its twin. */
   #copy(photo) {
-    Object.assign(photo, { phase: "done", result: photo.twin.result });
+    const { asked, coloredThumbnail, result } = photo.twin;
+    Object.assign(photo, { phase: "done", asked, coloredThumbnail, result });
     this.changed(photo);
   }
 

@@ -44,8 +44,8 @@ export class Tiles {
     put(tile.said, "textContent", state(photo));
     put(tile.bar, "hidden", photo.phase !== "sending" || !photo.part);
     put(tile.bar, "value", photo.part ?? 0);
-    const thumbnail = photo.coloredThumbnail ?? (photo.phase === "done" && photo.twin?.coloredThumbnail) ?? null;
-    this.#picture(tile, thumbnail || photo.thumbnail, thumbnail ? 0 : photo.rotate);
+    const thumbnail = photo.coloredThumbnail;
+    this.#picture(tile, thumbnail ?? photo.thumbnail, thumbnail ? 0 : photo.rotate);
   }
 
   /** Puts the focus on the tile of a photograph. */

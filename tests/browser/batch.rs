@@ -162,8 +162,14 @@ fn duplicates_are_sent_once() {
     page.until_tiles(3, 0);
     assert_eq!(page.colored(), 1);
     assert_eq!(page.tile("b.png"), "The same picture as a.png");
+    page.open_tile(1);
+    page.browser.click("#turn-left");
+    page.until("lab.dataset.phase === 'done' && result.naturalWidth === 64");
+    page.open_tile(2);
+    page.until("result.naturalWidth === 96");
     page.browser.click(".tiles li:nth-child(1) .remove");
     page.until_tiles(2, 0);
+    page.requests();
     page.choose(&files[0]);
     page.until_tiles(3, 0);
     assert_eq!(page.colored(), 0, "the result is in the cache");
@@ -186,7 +192,7 @@ fn a_folder_is_chosen_with_its_pictures_only_and_the_archive_has_its_tree() {
     }
     page.browser.type_into("#folder", folder.to_str().unwrap());
     page.until_tiles(2, 0);
-    let left = page.text("#left");
+    let left = page.text("#notice");
     assert!(left.contains("left out"), "{left}");
     assert_eq!(names(&page.archive()), ["box 1/a/one-coloured.png", "box 1/b/one-coloured.png"]);
     page.finish(&[]);
@@ -264,9 +270,13 @@ fn a_paid_selection_is_estimated_as_a_whole_and_confirmed_once() {
     page.until_tiles(6, 0);
     assert_eq!(fake.calls(), 5);
     assert!(page.text("#progress").contains("10 credits spent"), "{}", page.text("#progress"));
-    page.choose_many(&photos(&page, 6)[5..]);
+    let last = photos(&page, 6).remove(5);
+    let copy = page.file("last.png", std::fs::read(&last).unwrap());
+    page.choose_many(&[last, copy]);
     page.until("document.querySelector('#offer').checkVisibility()");
     page.browser.click("#decline");
+    page.until("document.querySelectorAll('.tiles li').length === 6");
+    assert!(!page.is_seen("#offer"), "the copy is declined, too");
     page.until_tiles(6, 0);
     assert_eq!(fake.calls(), 5);
     page.finish(&[]);

@@ -71,7 +71,6 @@ function render() {
   const place = at("provider")?.selectedOptions[0].dataset.place;
   if (place) put(at("place"), "textContent", place);
   put(at("access"), "hidden", !state.keyNeeded);
-  put(at("key"), "value", gateway.key);
 
   renderOffer(session);
   renderBatch(session, state);
@@ -252,6 +251,7 @@ addEventListener("beforeunload", (event) => {
 // Countdowns and times change by themselves.
 setInterval(() => { if (session.wait() || stage.photo?.phase === "colouring" || stage.seconds() > 0 || stage.photo?.phase === "failed") render(); }, 250);
 
+at("key").value = gateway.key;
 put(document.querySelector(".folder label"), "hidden", !("webkitdirectory" in at("folder")));
 keeper.start();
 install("/sw.js");

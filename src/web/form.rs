@@ -93,12 +93,10 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
             }
             FormPart::Text => {
                 let text = value(&mut field).await?;
-                if texts.contains_key(&name) {
-                    return Err(Problem::bad_request(format!(
-                        "The form has the field `{name}` more than once."
-                    )));
+                texts.remove(&name);
+                if !text.is_empty() {
+                    texts.insert(name, text);
                 }
-                texts.insert(name, text);
             }
             FormPart::Skipped => {
                 allowance.body();
@@ -108,7 +106,6 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
             FormPart::Refused(problem) => return Err(*problem),
         }
     }
-    texts.retain(|_, text: &mut String| !text.is_empty());
     let (upload, file_name) = picture.ok_or_else(|| {
         Problem::bad_request("There is no picture: send it as the file field `image`.").about("image")
     })?;

@@ -58,8 +58,9 @@ impl Page {
         self.browser.click("#download-all");
         let path = self.browser.downloaded("photographs-coloured.zip");
         // The browser creates the file before it writes the content.
-        let tested =
-            || Command::new("unzip").arg("-tqq").arg(&path).status().is_ok_and(|status| status.success());
+        let tested = || {
+            Command::new("unzip").arg("-tqq").arg(&path).output().is_ok_and(|tested| tested.status.success())
+        };
         until("the archive is whole", tested);
         path
     }
